@@ -1,0 +1,1 @@
+"""Claims: where a prediction and a measurement meet."""

@@ -1,0 +1,1 @@
+"""Compiled measurements: what does happen."""

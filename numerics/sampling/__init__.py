@@ -1,0 +1,1 @@
+"""Samplers on the sphere: state, info, init, step."""

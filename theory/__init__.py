@@ -1,0 +1,1 @@
+"""Symbolic predictions: what should happen."""
