@@ -17,7 +17,7 @@ EXIT_CODES = {"holds": 0, "fails": 1, "undecided": 3}
 CRASHED = 70
 INTERRUPTED = 130
 
-_DIRECTORY = click.Path(path_type=Path, file_okay=True)
+_FOLDER = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
@@ -46,7 +46,7 @@ def main() -> None:
 @main.command()
 @click.option(
     "--out",
-    type=_DIRECTORY,
+    type=_FOLDER,
     default=Path("results"),
     show_default=True,
     help="Folder that holds the results of earlier runs.",
@@ -92,7 +92,7 @@ def claims(out: Path, as_json: bool) -> None:
 )
 @click.option(
     "--out",
-    type=_DIRECTORY,
+    type=_FOLDER,
     default=Path("results"),
     help="Results go to OUT/CLAIM/, finished cells to OUT/results.sqlite.",
 )
@@ -221,14 +221,14 @@ def _sweep(
         click.echo("The first run compiles the numerics with Numba: about a minute.", err=True)
     try:
         with tqdm(total=cells, desc=claim.name, unit="cell", file=sys.stderr) as bar:
-            return sweep.run(
-                claim,
-                grid,
-                store,
-                seed=seed,
-                jobs=jobs or joblib.cpu_count(),
-                progress=bar.update,
-            )
+
+            def show(known: int, measured: int) -> None:
+                # Cells of an earlier run say nothing about the speed of this one.
+                bar.initial, bar.n = known - measured, known
+                bar.refresh()
+
+            jobs = jobs or joblib.cpu_count()
+            return sweep.run(claim, grid, store, seed=seed, jobs=jobs, progress=show)
     except KeyboardInterrupt:
         click.echo(f"Interrupted. {resume}", err=True)
         sys.exit(INTERRUPTED)

@@ -147,13 +147,14 @@ class Store:
         row = (
             key,
             claim,
-            canonical_json(dict(result.condition)),
+            json.dumps(dict(result.condition)),
             result.repetition,
             # A seed may exceed SQLite's 64 bits.
             str(seed),
             version("lazyactive"),
             configuration,
-            canonical_json(dict(result.values)),
+            # In the order measured, so that a resumed run writes the same columns.
+            json.dumps(dict(result.values), allow_nan=False),
             result.seconds,
             datetime.now(UTC).isoformat(timespec="seconds"),
         )

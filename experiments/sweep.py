@@ -1,6 +1,9 @@
 """Run the cells of a claim in parallel, so that the numbers depend on nothing but the seed."""
 
+import functools
 import math
+import os
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -56,7 +59,7 @@ def run(
     *,
     seed: int,
     jobs: int,
-    progress: Callable[[int], Any] = lambda cells: None,
+    progress: Callable[[int, int], Any] = lambda known, measured: None,
 ) -> Sweep:
     """Measure every cell that the store does not hold yet.
 
@@ -73,7 +76,8 @@ def run(
         among the workers. BLAS gets one thread everywhere, since the order of its sums, hence the
         last bits, would depend on their number.
     progress : callable
-        Called with the number of newly known cells.
+        Called with the number of cells that are done, and how many of them this run measured;
+        first before any is measured.
 
     Returns
     -------
@@ -95,16 +99,19 @@ def run(
                 open_cells.append((key, condition, repetition))
             else:
                 found[key] = stored
-    progress(len(found))
+    progress(len(found), 0)
     open_cells.sort(key=lambda cell: claim.cost(cell[1]), reverse=True)
     jobs = max(1, min(jobs, len(open_cells)))
     tasks = (
-        joblib.delayed(_measure)(key, claim, condition, repetition, seed, preset.settings)
+        joblib.delayed(_measure)(
+            key, claim, condition, repetition, seed, preset.settings, os.getpid()
+        )
         for key, condition, repetition in open_cells
     )
     threads = max(1, joblib.cpu_count() // jobs)
     limits = {"inner_max_num_threads": threads} if jobs > 1 else {}
     failures = []
+    stored_before = len(found)
     with joblib.parallel_config("loky" if jobs > 1 else "sequential", n_jobs=jobs, **limits):
         # One cell to a batch: a batch of several would lose them all when the run is killed.
         parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
@@ -114,7 +121,8 @@ def run(
             else:
                 store.add(key, claim.name, setup, seed, outcome)
                 found[key] = outcome
-            progress(1)
+            measured = len(found) - stored_before + len(failures)
+            progress(stored_before + measured, measured)
     return Sweep(tuple(found[key] for key in order if key in found), tuple(failures))
 
 
@@ -125,11 +133,14 @@ def _measure(
     repetition: int,
     seed: int,
     settings: Mapping[str, Any],
+    parent: int,
 ) -> tuple[str, Result | Failure]:
     """Measure one cell, in whatever process; an exception becomes a Failure."""
     import numpy as np
     from threadpoolctl import threadpool_limits
 
+    if os.getpid() != parent:
+        _end_with(parent)
     rng = np.random.default_rng(seed_sequence(claim, condition, repetition, seed))
     start = time.perf_counter()
     try:
@@ -143,3 +154,15 @@ def _measure(
         message = f"{type(error).__name__}: {error}"
         return key, Failure(condition, repetition, message, traceback.format_exc())
     return key, Result(condition, repetition, values, time.perf_counter() - start)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """End this worker when its parent is gone: a run that is killed cannot stop its workers."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
