@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from lazyactive.numerics._checks import (
     check_alpha,
     check_count,
