@@ -182,7 +182,7 @@ def rates(alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], style: str | N
       lazyactive rates --alpha 1 --k 1 --k 2 --dim 15
       lazyactive rates --latex > rates.tex
     """  # noqa: D301
-    from .report import rates_table
+    from .rates_table import rates_table
 
     click.echo(rates_table(alpha, ks, dims, style or "text"))
 

@@ -82,7 +82,7 @@ def table(claim: Claim, grid: Preset, results: Sequence[Result]) -> str:
             if any(quantity in other for other in predictions):
                 row.append(_short(prediction[quantity]) if quantity in prediction else "")
         rows.append(row)
-    return _aligned(header, rows)
+    return aligned(header, rows)
 
 
 def checks(verdict: Verdict) -> str:
@@ -114,63 +114,14 @@ def write(folder: Path, claim: Claim, grid: Preset, results: Sequence[Result], d
     write_whole(folder / "summary.json", (to_json(data) + "\n").encode())
 
 
-def rates_table(alpha: int, ks: Sequence[int], dims: Sequence[int], style: str) -> str:
-    """Print derived rates as aligned text, as JSON, or as a LaTeX table (booktabs).
-
-    Parameters
-    ----------
-    alpha : int
-        Power of the activation.
-    ks, dims : sequences of int
-        Dimensions of the hidden subspace (F1), and ambient dimensions (F2).
-    style : {"text", "json", "latex"}
-    """
-    from sympy import latex
-
-    from ..theory import rates
-
-    rows = [
-        {
-            "space": rate.space,
-            "alpha": rate.alpha,
-            "k": rate.k,
-            "d": rate.d,
-            "constant_coordinate": rate.constant_coordinate,
-            "form": rate.form,
-            "radius_exponent": rate.radius_exponent,
-            "rate_exponent": rate.exponent,
-        }
-        for rate in rates.table(alpha, ks, dims)
-    ]
-    if style == "json":
-        exact = ("radius_exponent", "rate_exponent")
-        return to_json([row | {name: str(row[name]) for name in exact} for row in rows])
-    cells = [
-        [
-            row["space"],
-            *("" if row[name] is None else str(row[name]) for name in ("alpha", "k", "d")),
-            "yes" if row["constant_coordinate"] else "no",
-            row["form"],
-        ]
+def aligned(header: list[str], body: list[list[str]]) -> str:
+    """Columns of text under a header, flush right."""
+    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    rows = [header, ["-" * width for width in widths], *body]
+    return "\n".join(
+        "  ".join(entry.rjust(width) for entry, width in zip(row, widths, strict=True))
         for row in rows
-    ]
-    if style == "latex":
-        lines = [
-            r"\begin{tabular}{lrrrllll}",
-            r"\toprule",
-            r"space & $\alpha$ & $k$ & $d$ & constant & form & radius & error \\",
-            r"\midrule",
-        ]
-        for cell, row in zip(cells, rows, strict=True):
-            radius, rate = latex(row["radius_exponent"]), latex(-row["rate_exponent"])
-            lines.append(" & ".join([*cell, f"$n^{{{radius}}}$", f"$n^{{{rate}}}$"]) + r" \\")
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
-    header = ["space", "alpha", "k", "d", "constant", "form", "radius", "error"]
-    body = [
-        [*cell, f"n^{row['radius_exponent']}", f"n^-{row['rate_exponent']}"]
-        for cell, row in zip(cells, rows, strict=True)
-    ]
-    return _aligned(header, body)
+    )
 
 
 def to_json(data: Any) -> str:
@@ -200,12 +151,3 @@ def _number(value: float) -> float | None:
 
 def _short(value: float | str) -> str:
     return value if isinstance(value, str) else f"{value:.4g}"
-
-
-def _aligned(header: list[str], body: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-    rows = [header, ["-" * width for width in widths], *body]
-    return "\n".join(
-        "  ".join(entry.rjust(width) for entry, width in zip(row, widths, strict=True))
-        for row in rows
-    )

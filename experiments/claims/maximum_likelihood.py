@@ -97,16 +97,17 @@ class MaximumLikelihood(Claim):
 
         from ...numerics.discrepancies.kl import kl_divergence
         from ...numerics.estimators import ShallowEBM
-        from ...numerics.sphere import uniform
         from ...numerics.teachers import PlantedEnergy
 
         n, method = int(condition["n"]), condition["method"]
         weights = float(condition["w"]) * np.array(self.signs, dtype=float)
-        teacher = PlantedEnergy(uniform(len(self.signs), DIMENSION, rng), weights)
+        teacher = PlantedEnergy.random(len(self.signs), DIMENSION, weights, rng)
         X = teacher.sample(n, rng)
         evaluation = teacher.sample(int(settings["evaluation_points"]), rng)
 
-        regime = {"regime": "lazy"} if method == "lazy" else {"regime": "active", "solver": method}
+        regime: dict[str, Any] = {"regime": "lazy"}
+        if method != "lazy":
+            regime = {"regime": "active", "solver": method}
         model = ShallowEBM(**regime, random_state=int(rng.integers(2**31))).fit(X)
         energy = model.energy(evaluation)
         divergence = kl_divergence(teacher.energy(evaluation), energy)
