@@ -5,9 +5,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from .statistics import Interval
+from .statistics import Interval, Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 Scalar = int | float | str
 Condition = Mapping[str, Scalar]
-Outcome = Literal["holds", "fails", "undecided"]
 
 
 @dataclass(frozen=True)

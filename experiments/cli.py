@@ -61,7 +61,7 @@ def claims(out: Path, as_json: bool) -> None:
     """  # noqa: D301
     from .claim import load
 
-    listed = [
+    listed: list[dict[str, Any]] = [
         {
             "name": claim.name,
             "statement": claim.statement,
@@ -270,8 +270,8 @@ def _finish(
     if as_json:
         click.echo(report.to_json(data))
     else:
-        click.echo(report.table(claim, grid, sweep.results))
-        click.echo()
+        click.echo(f"{claim.name}: {claim.statement}\n")
+        click.echo(f"{report.table(claim, grid, sweep.results)}\n")
         click.echo(report.checks(verdict))
         click.echo(f"written to {folder}")
     for failure in sweep.failures:

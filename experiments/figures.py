@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._files import write_whole
 from .statistics import Interval
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 BLUE, VERMILION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 GREY = "#555555"
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 9,
@@ -57,7 +57,7 @@ def style() -> AbstractContextManager[None]:
 
 def panels(figure: "Figure", columns: int, *, height: float = 2.9) -> list["Axes"]:
     """A row of panels on a shared vertical axis, with room for one legend below them."""
-    figure.set_size_inches(3.3 * columns, height + 0.6)
+    figure.set_size_inches(max(4.0, 3.3 * columns), height + (0.6 if columns > 1 else 0.8))
     return list(figure.subplots(1, columns, sharey=True, squeeze=False)[0])
 
 
@@ -81,22 +81,36 @@ def points(
     label: str,
     color: str,
     marker: str,
+    shift: float = 1.0,
 ) -> None:
-    """Measured means with their intervals; an unbounded interval is drawn without a bar."""
+    """Measured means with their intervals; an unbounded interval is drawn without a bar.
+
+    The factor ``shift`` moves points sideways, so that bars at one abscissa don't hide each other.
+    """
     y = [interval.value for interval in intervals]
     bars = [
         [_bar(i.value - i.low) for i in intervals],
         [_bar(i.high - i.value) for i in intervals],
     ]
     axes.errorbar(
-        x, y, bars, fmt=marker, color=color, label=label, capsize=2, elinewidth=1,
-        markeredgecolor="white", markeredgewidth=0.5, zorder=3,
-    )  # fmt: skip
+        [shift * value for value in x],
+        y,
+        bars,
+        fmt=marker,
+        color=color,
+        label=label,
+        capsize=2,
+        elinewidth=1,
+        markeredgecolor="white",
+        markeredgewidth=0.5,
+        zorder=3,
+    )
 
 
-def legend_below(figure: "Figure", axes: "Axes", columns: int) -> None:
-    """One legend under all panels, with the entries of one of them."""
-    handles, labels = axes.get_legend_handles_labels()
+def legend_below(figure: "Figure") -> None:
+    """One legend under all panels, with the entries of the first of them."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    columns = 2 if len(figure.axes) == 1 else 3
     figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 

@@ -75,7 +75,7 @@ def table(claim: Claim, grid: Preset, results: Sequence[Result]) -> str:
     rows = []
     for condition, prediction in zip(grid.conditions, predictions, strict=True):
         cells = select(results, **condition)
-        row = [*(_short(condition[key]) for key in keys), str(len(cells))]
+        row = [*(str(condition[key]) for key in keys), str(len(cells))]
         for quantity in claim.reported:
             interval = mean(values(cells, quantity)) if cells else None
             row += [_short(interval.value), _short(interval.half_width)] if interval else ["", ""]
@@ -149,5 +149,5 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _short(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.4g}"
+def _short(value: float) -> str:
+    return f"{value:.4g}"

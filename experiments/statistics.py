@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+Outcome = Literal["holds", "fails", "undecided"]
+
 
 class Interval(NamedTuple):
     """An estimate and the ends of its confidence interval."""
@@ -107,14 +109,14 @@ def log_ratio(
     return mean(logs, level)
 
 
-def below(interval: Interval, bound: float) -> Literal["holds", "fails", "undecided"]:
+def below(interval: Interval, bound: float) -> Outcome:
     """Whether a quantity lies at or below a bound: decided only if its whole interval does."""
     if interval.high <= bound:
         return "holds"
     return "fails" if interval.low > bound else "undecided"
 
 
-def above(interval: Interval, bound: float) -> Literal["holds", "fails", "undecided"]:
+def above(interval: Interval, bound: float) -> Outcome:
     """Whether a quantity lies at or above a bound: decided only if its whole interval does."""
     return below(Interval(-interval.value, -interval.high, -interval.low), -bound)
 

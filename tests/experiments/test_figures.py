@@ -16,7 +16,7 @@ def draw(folder):
         intervals = [Interval(1.0, 0.5, 2.0), Interval(0.5, -math.inf, math.inf)]
         figures.points(axes, [300, 30000], intervals, label="y", color=figures.BLUE, marker="o")
         figures.log_axes(axes, [300, 30000], "n")
-        figures.legend_below(figure, axes, 1)
+        figures.legend_below(figure)
         figures.save(figure, folder)
     return figure
 
