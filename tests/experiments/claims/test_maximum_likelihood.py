@@ -181,11 +181,13 @@ def test_measure_of_the_uniform_model_is_the_exact_divergence(one_neuron, monkey
     monkeypatch.setitem(sys.modules, "lazyactive.numerics.estimators", module)
     settings = {"evaluation_points": 20_000}
     rngs = [np.random.default_rng(5), np.random.default_rng(5)]
-    condition = {"w": 10.0, "n": 50, "method": method}
+    # A weak energy, since at w = 10 the weights e^f of the estimator have heavy tails.
+    condition = {"w": 2.0, "n": 50, "method": method}
     measured = one_neuron.measure(condition, rngs[0], settings)
-    # KL(nu || tau) at w = 10, d = 15 in closed form; |z| > 4.5 has probability 7e-6.
-    assert abs(measured["kl"] - 0.282458092472583) < 4.5 * measured["kl_se"]
-    assert measured["kl_se"] < 0.01
+    # KL(nu || tau) at w = 2, d = 15 in closed form; |z| > 4.5 has probability 7e-6, and an error
+    # of 10% is outside.
+    exact = 0.0331738968673537
+    assert abs(measured["kl"] - exact) < 4.5 * measured["kl_se"] < 0.1 * exact
     assert measured["cross_entropy"] == 0.0
     assert measured["n_neurons"] == 0
     assert measured["n_iter"] == 7
