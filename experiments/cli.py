@@ -114,7 +114,8 @@ def verify(
     Writes figure.png, figure.pdf, results.csv and summary.json to OUT/CLAIM/. An interrupted run
     resumes where it stopped when the same command is given again.
 
-    Exit code: 0 the claim holds, 1 it fails, 3 undecided, 2 bad usage, 130 interrupted.
+    Exit code: 0 the claim holds, 1 it fails, 3 undecided, 2 bad usage, 70 crash,
+    130 interrupted.
 
     \b
     Examples:
