@@ -3,8 +3,8 @@ r"""Planted energies, and exact samples of their Gibbs measures without a Markov
 A teacher :math:`f(x) = \frac1J \sum_j w_j \sigma(\langle\theta_j, x\rangle)` depends on ``x`` only
 through its projection ``u`` on the span of the J directions, so sampling
 :math:`\nu(dx) \propto e^{-f(x)} \tau(dx)` is a problem in ``rank <= J`` dimensions, whatever ``d``.
-These are the teachers of [domingoenrich2021ebm]_, section 6, which samples them by rejection from
-``tau``; the construction below is derived in :meth:`PlantedEnergy.sample`.
+These are the teachers of the experiments in [domingoenrich2021ebm]_; the way to sample them is
+derived in :meth:`PlantedEnergy.sample`.
 """
 
 import itertools

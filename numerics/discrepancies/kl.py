@@ -24,7 +24,7 @@ def kl_divergence(true_energy_values: ArrayLike, model_energy_values: ArrayLike)
     influence function :math:`e^\Delta/E e^\Delta - 1 - (\Delta - E\Delta)`. Both vanish as the
     model approaches the truth (as the square of :math:`\Delta`), and neither changes when a
     constant is added to an energy. The standard error can't be trusted where the model puts mass
-    that nu, and so the sample, hardly visits. [domingoenrich2021ebm]_, section 6, reports this
+    that nu, and so the sample, hardly visits. Experiments in [domingoenrich2021ebm]_ report this
     divergence; the estimator is derived here.
 
     Parameters

@@ -100,5 +100,5 @@ def sample(
     n_accepted = 0
     for b in np.linspace(0.0, 1.0, n_temperatures + 1)[1:]:
         state, info = step(state, energy, gradient, rng, float(b), step_size)
-        n_accepted += np.count_nonzero(info.accepted)
+        n_accepted += int(np.count_nonzero(info.accepted))
     return Sample(state.X, state.log_weights, n_accepted / (n * n_temperatures))

@@ -109,7 +109,7 @@ def run(
     n_accepted = 0
     for i in range(1, n_steps + 1):
         state, info = step(state, rng)
-        n_accepted += np.count_nonzero(info.accepted)
+        n_accepted += int(np.count_nonzero(info.accepted))
         if i % thin == 0:
             draws[i // thin - 1] = state.X
     rate = n_accepted / (n_steps * len(state.X))

@@ -38,7 +38,8 @@ def step(
 ) -> tuple[State, Info]:
     """Propose a uniform point to every chain, and accept or reject it."""
     rng = np.random.default_rng(rng)
-    proposal = sphere.uniform(*state.X.shape, rng)
+    n, d = state.X.shape
+    proposal = sphere.uniform(n, d, rng)
     proposed_energy = evaluate(energy, proposal, state.energy.shape, "energy")
     log_acceptance = state.energy - proposed_energy
     accepted = accept(log_acceptance, rng)
