@@ -87,6 +87,7 @@ def _sphere_rule(coordinates: np.ndarray, strength: float) -> tuple[np.ndarray, 
     meetings = [np.cross(a, b) for a, b in itertools.combinations(tilted, 2)]
     cuts = [np.arctan2(v[1], v[0]) + np.pi / 2 for v in meridians]
     cuts += [np.arctan2(v[1], v[0]) for v in meetings if np.hypot(v[0], v[1]) > _TOLERANCE]
+    cuts += [cut for v in tilted for cut in _swings(v)]
     phi, phi_weights = _circle(np.array(cuts), strength)
 
     horizontal = np.stack([np.cos(phi), np.sin(phi)])  # (2, n_phi)
@@ -106,6 +107,18 @@ def _sphere_rule(coordinates: np.ndarray, strength: float) -> tuple[np.ndarray, 
     nodes = np.concatenate([block.reshape(-1, 3) for block in omega])
     basis = np.stack([frame[1], frame[2], pole])
     return nodes @ basis, np.concatenate([block.ravel() for block in probability])
+
+
+def _swings(normal: np.ndarray) -> list[float]:
+    """Cuts around the longitude where a steep circle swings from one pole to the other.
+
+    The swing is as narrow as the sine of the circle's distance from the poles; panels that double
+    in length away from it resolve every narrowness.
+    """
+    width = abs(normal[2]) / max(np.hypot(normal[0], normal[1]), abs(normal[2]))
+    centre = np.arctan2(normal[1], normal[0]) + np.pi / 2
+    lengths = width * 2.0 ** np.arange(np.ceil(-np.log2(width)))
+    return [centre, *(centre + lengths), *(centre - lengths)]
 
 
 def _best_pole(coordinates: np.ndarray) -> np.ndarray:
