@@ -211,8 +211,9 @@ class PlantedGibbs:
                 for block in np.split(energy, range(_BLOCK, len(energy), _BLOCK))
             ]
         )
-        mass, first, second = probability @ radial[:, 0], *(probability[:, None] * radial[:, 1:]).T
-        mean_features = first @ features / mass
-        var_features = second @ features**2 / mass - mean_features**2
-        var_energy = second @ energy**2 / mass - (first @ energy / mass) ** 2
+        mass = probability @ radial[:, 0]
+        first, second = probability * radial[:, 1] / mass, probability * radial[:, 2] / mass
+        mean_features = first @ features
+        var_features = second @ features**2 - mean_features**2
+        var_energy = second @ energy**2 - (first @ energy) ** 2
         return float(np.log(mass) + shift), mean_features, var_features, float(var_energy)

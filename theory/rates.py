@@ -15,7 +15,7 @@ is also at most :math:`\mathrm{osc}(f-f^*)^2/8` by Hoeffding's lemma: p = 2, the
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sympy
 
@@ -25,7 +25,7 @@ from .prediction import Prediction
 SPACES = ("F1", "F2")
 FORMS = {"slow": 1, "squared": 2}
 
-Number = int | sympy.Expr
+Number: TypeAlias = int | sympy.Expr
 
 _n, _beta, _x = sympy.symbols("n beta x", positive=True)
 

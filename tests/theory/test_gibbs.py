@@ -193,9 +193,8 @@ def test_order_of_neurons_does_not_matter(height):
     assert np.ptp(values) < 1e-12
 
 
-def test_three_orthogonal_neurons_factorise_in_the_energy_of_their_moments():
-    # Degree 2, equal weights: the energy of x and -x together is the quadratic form |Ux|^2, so on
-    # the full sphere of R^3 the energies of a point and its antipode add up to a constant.
+def test_antipodes_of_three_squared_neurons():
+    # For alpha = 2 on the sphere of R^3 the energies of x and -x add up to |x|^2 = 1.
     gibbs = PlantedGibbs(np.eye(3), [3.0, 3.0, 3.0], 2)
     assert PlantedGibbs(np.eye(3), [-3.0, -3.0, -3.0], 2).log_partition() == pytest.approx(
         gibbs.log_partition() + 1, abs=1e-12
