@@ -1,0 +1,216 @@
+r"""Negative log-likelihood of a shallow energy, its gradients, and its certificate.
+
+For the density :math:`e^{-f}/Z` with respect to tau,
+
+.. math:: L(f) = \frac1n \sum_i f(x_i) + \log E_\tau e^{-f}, \qquad
+   dL = \int df \, d\rho, \quad \rho = \nu_n - \nu_f,
+
+so that every gradient is an integral against the signed measure rho, data minus model. Log Z is a
+mean over a fixed reference sample of tau, which makes L a smooth deterministic function.
+Over measures, :math:`f = \int \sigma(\langle\theta,\cdot\rangle)\, d\gamma(\theta)`, L is convex
+with gradient :math:`\psi(\theta) = \int \sigma(\langle\theta,x\rangle)\, d\rho(x)`
+[domingoenrich2021dual]_.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import sphere
+from .._feature_kernels import TILE, kernels, tiled_vector, tiles
+
+__all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neuron"]
+
+
+class SignedMeasure(NamedTuple):
+    """The weights of rho, data minus model, on tiles of data and of reference points.
+
+    ``model`` holds the negative weights; ``ess`` is the effective sample size of the reference.
+    """
+
+    data: NDArray
+    model: NDArray
+    ess: float
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Tiled data and reference points, and the power of the activation.
+
+    Parameters
+    ----------
+    data, reference : ndarray of shape (n_tiles, d, TILE)
+    n_data, n_reference : int
+        Numbers of points, without padding.
+    alpha : int
+    """
+
+    data: NDArray
+    reference: NDArray
+    n_data: int
+    n_reference: int
+    alpha: int
+
+    @classmethod
+    def of(cls, X: NDArray, reference: NDArray, alpha: int) -> Self:
+        """Arrange points (n, d) and a sample of tau (M, d), both of one type."""
+        return cls(tiles(X), tiles(reference), len(X), len(reference), alpha)
+
+    def head(self, n_reference: int) -> Self:
+        """Keep the first reference points only, a whole number of tiles of them."""
+        n_tiles = -(-n_reference // TILE)
+        if n_tiles >= len(self.reference):
+            return self
+        return type(self)(
+            self.data, self.reference[:n_tiles], self.n_data, n_tiles * TILE, self.alpha
+        )
+
+    def evaluate(self, neurons: NDArray, weights: NDArray) -> tuple[float, SignedMeasure]:
+        """Return L and rho at the energy ``(1/m) sum_j c_j sigma(<theta_j, x>)``."""
+        neurons, weights = self._cast(neurons), self._cast(weights)
+        energy = kernels(self.data.shape[1], self.alpha).energy
+        f_data = np.empty((len(self.data), TILE))
+        f_reference = np.empty((len(self.reference), TILE))
+        energy(self.data, neurons, weights, f_data)
+        energy(self.reference, neurons, weights, f_reference)
+        f = f_reference.ravel()[: self.n_reference]
+        lowest = f.min()
+        density = np.exp(lowest - f)
+        total = density.sum()
+        density /= total
+        # The padding has energy zero, so that the plain sum over tiles is the sum over points.
+        loss = f_data.sum() / self.n_data + np.log(total / self.n_reference) - lowest
+        rho = SignedMeasure(
+            tiled_vector(np.full(self.n_data, 1 / self.n_data, self.data.dtype)),
+            tiled_vector(self._cast(-density)),
+            1 / float(density @ density),
+        )
+        return float(loss), rho
+
+    def gradient(
+        self, neurons: NDArray, weights: NDArray, rho: SignedMeasure
+    ) -> tuple[NDArray, NDArray]:
+        """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
+        neurons, weights = self._cast(neurons), self._cast(weights)
+        compiled = kernels(self.data.shape[1], self.alpha).energy_gradient
+        grad_neurons = np.empty((2, *neurons.shape))
+        grad_weights = np.empty((2, len(weights)))
+        for part, (points, mass) in enumerate(
+            ((self.data, rho.data), (self.reference, rho.model))
+        ):
+            compiled(points, neurons, weights, mass, grad_neurons[part], grad_weights[part])
+        return grad_neurons.sum(0), grad_weights.sum(0)
+
+    def psi(self, neurons: NDArray, rho: SignedMeasure) -> tuple[NDArray, NDArray]:
+        """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
+        m = len(neurons)
+        slopes, values = self.gradient(neurons, np.ones(m), rho)
+        return m * values, m * slopes
+
+    def _cast(self, array: NDArray) -> NDArray:
+        return np.ascontiguousarray(array, self.data.dtype)
+
+
+def steepest_neuron(
+    likelihood: Likelihood,
+    rho: SignedMeasure,
+    rng: np.random.Generator,
+    n_starts: int = 32,
+    n_screened: int = 2**14,
+) -> tuple[NDArray, float]:
+    r"""Search the unit neuron that maximizes :math:`|\psi(\theta)|`, from many starts.
+
+    All starts ascend together along geodesics, each with a step that grows on success and shrinks
+    on failure: first on a part of the reference sample, then the best few on all of it. The
+    function is not concave, so the value found is a lower bound for the maximum. The step
+    activation (alpha = 0) has no slope: there the best of many random neurons is taken.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+    rho : SignedMeasure
+        Of the same likelihood.
+    rng : numpy.random.Generator
+    n_starts : int
+    n_screened : int
+        Reference points used for the first ascent.
+
+    Returns
+    -------
+    theta : ndarray of shape (d,)
+    psi : float
+        Signed.
+    """
+    d = likelihood.data.shape[1]
+    if likelihood.alpha == 0:
+        neurons = sphere.uniform(32 * n_starts, d, rng)
+        values, _ = likelihood.psi(neurons, rho)
+    else:
+        screen = likelihood.head(n_screened)
+        model = rho.model[: len(screen.reference)]
+        part = SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
+        neurons, values = _ascend(screen, part, sphere.uniform(n_starts, d, rng), 40)
+        best = np.argsort(-np.abs(values))[:4]
+        neurons, values = _ascend(likelihood, rho, neurons[best], 20, radius=0.05)
+    top = int(np.argmax(np.abs(values)))
+    return neurons[top], float(values[top])
+
+
+def _ascend(
+    likelihood: Likelihood,
+    rho: SignedMeasure,
+    neurons: NDArray,
+    n_steps: int,
+    radius: float = 0.3,
+) -> tuple[NDArray, NDArray]:
+    values, slopes = likelihood.psi(neurons, rho)
+    signs = np.where(values < 0, -1.0, 1.0)
+    radii = np.full(len(neurons), radius)
+    for _ in range(n_steps):
+        uphill = signs[:, None] * sphere.tangent(neurons, slopes)
+        length = np.linalg.norm(uphill, axis=1)
+        step = uphill * (radii / np.where(length > 0, length, 1.0))[:, None]
+        candidates = sphere.exponential(neurons, step)
+        new_values, new_slopes = likelihood.psi(candidates, rho)
+        better = signs * new_values > signs * values
+        neurons = np.where(better[:, None], candidates, neurons)
+        values = np.where(better, new_values, values)
+        slopes = np.where(better[:, None], new_slopes, slopes)
+        radii *= np.where(better, 1.3, 0.4)
+    return neurons, values
+
+
+def optimality_gap(
+    neurons: NDArray, weights: NDArray, psi: NDArray, largest_psi: float, penalty: float, alpha: int
+) -> float:
+    r"""Bound how far the penalized loss can still fall within the TV ball of this network.
+
+    By convexity, for every measure of total variation at most
+    :math:`\beta = |\gamma|_{TV} = \frac1m\sum_j |c_j| \|\theta_j\|^\alpha`,
+
+    .. math:: (L + \lambda |\cdot|)(\gamma) - (L + \lambda |\cdot|)(\gamma')
+       \le \int \psi\, d\gamma + \lambda\beta + \beta \max(\max_\theta |\psi(\theta)| - \lambda, 0),
+
+    the Frank-Wolfe gap; it is as true as the search for the maximum is thorough.
+
+    Parameters
+    ----------
+    neurons, weights : ndarray of shape (m, d), (m,)
+    psi : ndarray of shape (m,)
+        psi at the neurons as they are, homogeneous of degree alpha.
+    largest_psi : float
+        The largest ``|psi|`` found on the unit sphere.
+    penalty : float
+        The factor lambda on the total variation.
+    alpha : int
+    """
+    beta = total_variation(neurons, weights, alpha)
+    slack = max(abs(largest_psi) - penalty, 0.0)
+    return float(np.mean(weights * psi) + beta * (penalty + slack))
+
+
+def total_variation(neurons: NDArray, weights: NDArray, alpha: int) -> float:
+    r"""Return the F1 norm of the network, :math:`\frac1m \sum_j |c_j| \|\theta_j\|^\alpha`."""
+    return float(np.mean(np.abs(weights) * np.linalg.norm(neurons, axis=1) ** alpha))

@@ -1,0 +1,248 @@
+r"""Maximum likelihood over measures with few atoms: conditional gradient with moving atoms.
+
+The energy is a sum over atoms, :math:`f(x) = \sum_j s_j \sigma(\langle v_j, x\rangle)` with signs
+:math:`s_j = \pm 1`; by homogeneity :math:`\|v_j\|^\alpha` is the mass of the atom. Each round adds
+the neuron with the largest :math:`|\psi|`, then moves all atoms at once to a local optimum, and
+merges and prunes. How many rounds are good is for the validation data to say. Without a penalty
+each round is plain maximum likelihood on its support; a total-variation penalty is convex over
+measures and comes with a certificate, but biases the masses towards zero.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from .. import sphere
+from .likelihood import Likelihood, SignedMeasure, optimality_gap, steepest_neuron
+from .validation import folds
+
+__all__ = ["Atoms", "SparseFit", "fit", "rounds"]
+
+MERGE_ANGLE = 0.1
+PRUNE_FRACTION = 1e-3
+PATIENCE = 2
+
+
+class Atoms(NamedTuple):
+    """Vectors v, (J, d), whose direction is the neuron and whose length carries the mass; signs."""
+
+    vectors: NDArray
+    signs: NDArray
+
+    def network(self) -> tuple[NDArray, NDArray]:
+        """Neurons and output weights in mean-field normalization; one idle neuron if none."""
+        if not len(self.signs):
+            return np.zeros((1, self.vectors.shape[1])), np.zeros(1)
+        return self.vectors, len(self.signs) * self.signs
+
+    def masses(self, alpha: int) -> NDArray:
+        """The absolute masses of the atoms, (J,)."""
+        return np.linalg.norm(self.vectors, axis=1) ** alpha
+
+
+class SparseFit(NamedTuple):
+    """The atoms, iterations of the local solver, whether it converged, and the certificate."""
+
+    atoms: Atoms
+    n_iter: int
+    converged: bool
+    optimality_gap: float
+
+
+class Round(NamedTuple):
+    """Where one round of the conditional gradient ended."""
+
+    atoms: Atoms
+    loss: float
+    rho: SignedMeasure
+    n_iter: int
+    converged: bool
+
+
+def rounds(
+    likelihood: Likelihood, penalty: float, rng: np.random.Generator, max_atoms: int
+) -> Iterator[Round]:
+    """Yield the optimum with no atom, then the local optimum after each added atom.
+
+    Parameters
+    ----------
+    likelihood : Likelihood
+        In float64.
+    penalty : float
+        The factor on the total variation.
+    rng : numpy.random.Generator
+        For the starts of the search.
+    max_atoms : int
+        End when this many have been added.
+    """
+    d, alpha = likelihood.data.shape[1], likelihood.alpha
+    atoms = Atoms(np.empty((0, d)), np.empty(0))
+    loss, rho = likelihood.evaluate(*atoms.network())
+    yield Round(atoms, loss, rho, 0, True)
+    for _ in range(max_atoms):
+        theta, psi = steepest_neuron(likelihood, rho, rng)
+        if abs(psi) <= penalty:
+            return
+        atoms = _add(atoms, theta, psi, penalty, likelihood, rho)
+        atoms, n_iter, converged = _move(atoms, penalty, likelihood)
+        tidy = _merge_and_prune(atoms, alpha)
+        if len(tidy.signs) < len(atoms.signs):
+            atoms, more, converged = _move(tidy, penalty, likelihood)
+            n_iter += more
+        loss, rho = likelihood.evaluate(*atoms.network())
+        yield Round(atoms, loss, rho, n_iter, converged)
+
+
+def fit(
+    X: NDArray,
+    reference: NDArray,
+    alpha: int,
+    rng: np.random.Generator,
+    penalty: float | None = None,
+    max_atoms: int = 32,
+    tol: float = 1e-6,
+) -> SparseFit:
+    """Fit atoms to data.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Points of the sphere, float64.
+    reference : ndarray of shape (M, d)
+        A sample of tau.
+    alpha : int
+    rng : numpy.random.Generator
+    penalty : float, optional
+        The factor on the total variation: rounds go on until the certificate is below ``tol``. By
+        default the number of atoms is chosen on held-out data, and all data are used in the end;
+        the penalty is then a negligible 0.1/n, which keeps atoms from running off to infinity
+        where a few points would allow it.
+    max_atoms : int
+    tol : float
+        Optimality gap at which a penalized fit is done.
+
+    Returns
+    -------
+    SparseFit
+    """
+    likelihood = Likelihood.of(X, reference, alpha)
+    if penalty is None:
+        n_rounds = _choose_rounds(X, reference, alpha, rng, max_atoms)
+        stages = rounds(likelihood, default_penalty(len(X)), rng, n_rounds)
+        last = Round(*next(stages))
+        n_iter = 0
+        for last in stages:
+            n_iter += last.n_iter
+        return _certify(last, likelihood, default_penalty(len(X)), n_iter, rng)
+    n_iter = 0
+    for last in rounds(likelihood, penalty, rng, max_atoms):
+        n_iter += last.n_iter
+        result = _certify(last, likelihood, penalty, n_iter, rng)
+        if result.optimality_gap <= tol:
+            break
+    return result._replace(converged=result.converged and result.optimality_gap <= tol)
+
+
+def default_penalty(n: int) -> float:
+    """Return the penalty that does not bias but keeps masses finite: 0.1/n."""
+    return 0.1 / n
+
+
+def _choose_rounds(
+    X: NDArray, reference: NDArray, alpha: int, rng: np.random.Generator, max_atoms: int
+) -> int:
+    """Return the number of rounds with the least validation loss, pooled over the folds."""
+    histories = []
+    for training, held_out in folds(len(X), rng):
+        likelihood = Likelihood.of(X[training], reference, alpha)
+        validation = Likelihood.of(X[held_out], reference, alpha)
+        losses: list[float] = []
+        for stage in rounds(likelihood, default_penalty(len(training)), rng, max_atoms):
+            losses.append(validation.evaluate(*stage.atoms.network())[0])
+            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+                break
+        histories.append((losses, len(held_out)))
+    longest = max(len(losses) for losses, _ in histories)
+    # A fold that stopped early would only have got worse: its last loss stands for the rest.
+    pooled = sum(
+        size * np.pad(losses, (0, longest - len(losses)), mode="edge")
+        for losses, size in histories
+    )
+    return int(np.argmin(pooled))
+
+
+def _add(
+    atoms: Atoms,
+    theta: NDArray,
+    psi: float,
+    penalty: float,
+    likelihood: Likelihood,
+    rho: SignedMeasure,
+) -> Atoms:
+    """Append an atom with the mass of one Newton step along it."""
+    t = np.maximum(np.einsum("kds,d->ks", likelihood.reference, theta), 0)
+    phi = t**likelihood.alpha if likelihood.alpha else (t > 0).astype(float)
+    q = -rho.model
+    mean = np.sum(q * phi)
+    variance = np.sum(q * (phi - mean) ** 2)
+    mass = (abs(psi) - penalty) / max(variance, 1e-12)
+    length = mass ** (1 / likelihood.alpha) if likelihood.alpha else 1.0
+    return Atoms(
+        np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi))
+    )
+
+
+def _move(atoms: Atoms, penalty: float, likelihood: Likelihood) -> tuple[Atoms, int, bool]:
+    """Minimize the penalized loss over all vectors, signs fixed, by L-BFGS."""
+    alpha, shape = likelihood.alpha, atoms.vectors.shape
+
+    def objective(flat: NDArray) -> tuple[float, NDArray]:
+        moved = Atoms(flat.reshape(shape), atoms.signs)
+        network = moved.network()
+        loss, rho = likelihood.evaluate(*network)
+        slopes, _ = likelihood.gradient(*network, rho)
+        lengths = np.linalg.norm(moved.vectors, axis=1, keepdims=True)
+        slopes += penalty * alpha * moved.vectors * np.maximum(lengths, 1e-12) ** (alpha - 2)
+        return loss + penalty * moved.masses(alpha).sum(), slopes.ravel()
+
+    solution = minimize(
+        objective,
+        atoms.vectors.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": 200, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-6},
+    )
+    return Atoms(solution.x.reshape(shape), atoms.signs), int(solution.nit), bool(solution.success)
+
+
+def _merge_and_prune(atoms: Atoms, alpha: int) -> Atoms:
+    """Join atoms of one sign that point the same way, and drop those of negligible mass."""
+    masses = atoms.masses(alpha)
+    order = [j for j in np.argsort(-masses) if masses[j] > PRUNE_FRACTION * masses.sum()]
+    vectors: list[NDArray] = []
+    signs: list[float] = []
+    for j in order:
+        v, s = atoms.vectors[j], atoms.signs[j]
+        for i, u in enumerate(vectors):
+            cosine = u @ v / (np.linalg.norm(u) * np.linalg.norm(v))
+            if signs[i] == s and cosine > np.cos(MERGE_ANGLE):
+                total = np.linalg.norm(u) ** alpha + masses[j]
+                vectors[i] = sphere.normalize(u + v) * total ** (1 / alpha)
+                break
+        else:
+            vectors.append(v)
+            signs.append(s)
+    return Atoms(np.array(vectors).reshape(-1, atoms.vectors.shape[1]), np.array(signs))
+
+
+def _certify(
+    last: Round, likelihood: Likelihood, penalty: float, n_iter: int, rng: np.random.Generator
+) -> SparseFit:
+    neurons, weights = last.atoms.network()
+    psi, _ = likelihood.psi(neurons, last.rho)
+    _, largest = steepest_neuron(likelihood, last.rho, rng)
+    gap = optimality_gap(neurons, weights, psi, largest, penalty, likelihood.alpha)
+    return SparseFit(last.atoms, n_iter, last.converged, gap)
