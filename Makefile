@@ -3,10 +3,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
+RESULTS ?= results
 
 .PHONY: demo test install
 demo: install
-	$(BIN)/lazyactive verify mle-one-neuron --out results
+	$(BIN)/lazyactive verify mle-one-neuron --out $(RESULTS)
 
 test: install
 	$(BIN)/python -m pytest -m "not slow"
