@@ -154,24 +154,30 @@ def default_penalty(n: int) -> float:
 def _choose_rounds(
     X: NDArray, reference: NDArray, alpha: int, rng: np.random.Generator, max_atoms: int
 ) -> int:
-    """Return the number of rounds with the least validation loss, pooled over the folds."""
+    """Return the fewest rounds within one standard error of the best on held-out data.
+
+    A superfluous atom costs about as much likelihood as the noise of the comparison, so that the
+    plain minimum would often keep one; a needed atom gains far more than a standard error.
+    """
     histories = []
     for training, held_out in folds(len(X), rng):
         likelihood = Likelihood.of(X[training], reference, alpha)
         validation = Likelihood.of(X[held_out], reference, alpha)
-        losses: list[float] = []
+        losses: list[NDArray] = []
+        means: list[float] = []
         for stage in rounds(likelihood, default_penalty(len(training)), rng, max_atoms):
-            losses.append(validation.evaluate(*stage.atoms.network())[0])
-            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+            losses.append(validation.pointwise(*stage.atoms.network()))
+            means.append(losses[-1].mean())
+            if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
-        histories.append((losses, len(held_out)))
-    longest = max(len(losses) for losses, _ in histories)
-    # A fold that stopped early would only have got worse: its last loss stands for the rest.
-    pooled = sum(
-        size * np.pad(losses, (0, longest - len(losses)), mode="edge")
-        for losses, size in histories
-    )
-    return int(np.argmin(pooled))
+        histories.append(losses)
+    longest = max(map(len, histories))
+    # A fold that stopped early would only have got worse: its last losses stand for the rest.
+    pooled = np.hstack([[losses[min(j, len(losses) - 1)] for j in range(longest)]
+                        for losses in histories])
+    excess = pooled - pooled[np.argmin(pooled.mean(1))]
+    standard_error = excess.std(axis=1) / np.sqrt(excess.shape[1])
+    return int(np.argmax(excess.mean(1) <= standard_error))
 
 
 def _add(

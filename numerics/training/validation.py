@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 N_FOLDS = 5
 # Beyond this many validation points more folds buy little and cost a fit each.
-ENOUGH = 1000
+ENOUGH = 2000
 
 
 def folds(
