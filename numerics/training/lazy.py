@@ -23,7 +23,7 @@ from scipy.linalg import eigh
 
 from ..features import feature_matrix
 from ..kernels import arc_cosine
-from .validation import folds
+from .validation import enough_reference, folds
 
 __all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve"]
 
@@ -205,8 +205,7 @@ def _choose_penalty(
 ) -> float:
     """Return the penalty with the least validation loss, pooled over the folds."""
     n = len(at_data)
-    # Comparing penalties needs less of the reference than the final fit does.
-    at_reference = at_reference[: max(2**15, 16 * n)]
+    at_reference = at_reference[: enough_reference(n)]
     splits = [
         (at_data[training].mean(0), at_data[held_out].mean(0), len(training), len(held_out))
         for training, held_out in folds(n, rng)

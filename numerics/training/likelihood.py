@@ -107,9 +107,7 @@ class Likelihood:
         compiled = kernels(self.data.shape[1], self.alpha).energy_gradient
         grad_neurons = np.empty((2, *neurons.shape))
         grad_weights = np.empty((2, len(weights)))
-        for part, (points, mass) in enumerate(
-            ((self.data, rho.data), (self.reference, rho.model))
-        ):
+        for part, (points, mass) in enumerate(((self.data, rho.data), (self.reference, rho.model))):
             compiled(points, neurons, weights, mass, grad_neurons[part], grad_weights[part])
         return grad_neurons.sum(0), grad_weights.sum(0)
 

@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 from .. import sphere
 from .likelihood import Likelihood, SignedMeasure, optimality_gap, steepest_neuron
-from .validation import folds
+from .validation import enough_reference, folds
 
 __all__ = ["Atoms", "SparseFit", "fit", "rounds"]
 
@@ -159,6 +159,7 @@ def _choose_rounds(
     A superfluous atom costs about as much likelihood as the noise of the comparison, so that the
     plain minimum would often keep one; a needed atom gains far more than a standard error.
     """
+    reference = reference[: enough_reference(len(X))]
     histories = []
     for training, held_out in folds(len(X), rng):
         likelihood = Likelihood.of(X[training], reference, alpha)
@@ -173,8 +174,9 @@ def _choose_rounds(
         histories.append(losses)
     longest = max(map(len, histories))
     # A fold that stopped early would only have got worse: its last losses stand for the rest.
-    pooled = np.hstack([[losses[min(j, len(losses) - 1)] for j in range(longest)]
-                        for losses in histories])
+    pooled = np.hstack(
+        [[losses[min(j, len(losses) - 1)] for j in range(longest)] for losses in histories]
+    )
     excess = pooled - pooled[np.argmin(pooled.mean(1))]
     standard_error = excess.std(axis=1) / np.sqrt(excess.shape[1])
     return int(np.argmax(excess.mean(1) <= standard_error))
@@ -196,9 +198,7 @@ def _add(
     variance = np.sum(q * (phi - mean) ** 2)
     mass = (abs(psi) - penalty) / max(variance, 1e-12)
     length = mass ** (1 / likelihood.alpha) if likelihood.alpha else 1.0
-    return Atoms(
-        np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi))
-    )
+    return Atoms(np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi)))
 
 
 def _move(atoms: Atoms, penalty: float, likelihood: Likelihood) -> tuple[Atoms, int, bool]:

@@ -26,3 +26,8 @@ def folds(
         validated += len(held_out)
         if validated >= ENOUGH:
             return
+
+
+def enough_reference(n: int) -> int:
+    """Return how many reference points suffice to compare fits: fewer than the final fit needs."""
+    return min(max(2**15, 16 * n), 2**17)

@@ -1,0 +1,264 @@
+"""ShallowEBM: a shallow energy-based model on the sphere, with scikit-learn's protocol."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
+
+from . import features, sphere
+from ._checks import check_alpha, check_count, check_nonnegative, check_positive, check_sphere
+from .sampling import annealed, mala
+from .sampling.reweighting import LogPartition, log_partition, resample
+from .training import lazy, particles, sparse
+
+__all__ = ["ShallowEBM"]
+
+REGIMES = ("active", "lazy")
+SOLVERS = ("sparse", "particles")
+N_REFERENCE = 2**17
+
+
+class ShallowEBM(DensityMixin, BaseEstimator):
+    r"""Energy-based model :math:`p(x) \propto e^{-f(x)}` on S^{d-1} with a shallow energy.
+
+    The energy is :math:`f(x) = \frac1m \sum_j c_j \max(\langle\theta_j, x\rangle, 0)^\alpha`,
+    trained by maximum likelihood [domingoenrich2021ebm]_. Densities are with respect to the uniform
+    probability measure.
+
+    Parameters
+    ----------
+    regime : {"active", "lazy"}
+        Whether the neurons move (F1) or stay where they are drawn (F2).
+    alpha : {0, 1, 2, 3}
+        Power of the activation.
+    n_neurons : int, optional
+        Width m of the lazy model (2048 by default) and of the particles (500); the largest number
+        of atoms of the sparse solver (32).
+    penalty : float, optional
+        Lazy: lambda of ``lambda/2`` times the squared F2 norm, positive. Active: factor on the F1
+        norm. By default held-out data choose: the penalty (lazy), the number of atoms (sparse),
+        the stopping time (particles); all data are used in the final fit.
+    solver : {"sparse", "particles"}
+        Of the active regime: conditional gradient with moving atoms, or the gradient flow of an
+        overparametrized network.
+    normalize : bool
+        Project points to the sphere instead of refusing those that are off it.
+    n_reference : int, optional
+        Uniform points that stand for the integral in log Z during training: by default
+        ``2**17``, and more beyond 8192 samples. They act like a second sample of noise of that
+        size.
+    random_state : int, Generator or RandomState, optional
+        All randomness of the fit.
+
+    Attributes
+    ----------
+    neurons_ : ndarray of shape (m, d)
+    weights_ : ndarray of shape (m,)
+    log_partition_, log_partition_se_ : float
+        log Z and its standard error, from uniform points that the training never saw, or by
+        annealed importance sampling where these are too few.
+    penalty_ : float
+        The penalty that was used.
+    n_iter_ : int
+        Iterations of the final fit.
+    converged_ : bool
+        Whether the solver's stopping rule was met.
+    optimality_gap_ : float
+        Bound on what the penalized training loss can still lose: for the lazy model among all
+        output weights of the kept directions, for the active one among all measures of no larger
+        F1 norm, as far as the steepest neuron was found.
+    n_features_in_ : int
+        The ambient dimension d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from lazyactive.numerics import ShallowEBM, sphere
+    >>> from lazyactive.numerics.teachers import PlantedEnergy
+    >>> teacher = PlantedEnergy(np.eye(1, 5), np.array([5.0]))
+    >>> model = ShallowEBM(random_state=0).fit(teacher.sample(1000, rng=1))
+    >>> len(model.neurons_), bool(model.score(teacher.sample(1000, rng=2)) > 0)
+    (1, True)
+    """
+
+    def __init__(
+        self,
+        regime: str = "active",
+        alpha: int = 1,
+        n_neurons: int | None = None,
+        penalty: float | None = None,
+        solver: str = "sparse",
+        normalize: bool = False,
+        n_reference: int | None = None,
+        random_state: int | np.random.Generator | np.random.RandomState | None = None,
+    ):
+        self.regime = regime
+        self.alpha = alpha
+        self.n_neurons = n_neurons
+        self.penalty = penalty
+        self.solver = solver
+        self.normalize = normalize
+        self.n_reference = n_reference
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Fit the energy to points of the sphere.
+
+        Parameters
+        ----------
+        X : array_like of shape (n, d)
+            At least two points, d >= 2.
+        y : ignored
+
+        Returns
+        -------
+        ShallowEBM
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range or the points are not on the sphere.
+        PartitionFunctionError
+            If log Z of the fitted energy can't be estimated.
+        """
+        self._check_parameters()
+        X = self._points(X, reset=True)
+        rng = _generator(self.random_state)
+        n, d = X.shape
+        n_reference = self.n_reference or int(np.clip(16 * n, N_REFERENCE, 4 * N_REFERENCE))
+        reference = sphere.orthogonal_uniform(n_reference, d, rng)
+        # The order of a threaded BLAS sum, hence its last bits, depends on the number of threads.
+        with threadpool_limits(limits=1, user_api="blas"):
+            if self.regime == "lazy":
+                self._fit_lazy(X, reference, rng)
+            elif self.solver == "sparse":
+                self._fit_sparse(X, reference, rng)
+            else:
+                self._fit_particles(X, reference, rng)
+        estimate = self._estimate_log_partition(rng)
+        self.log_partition_, self.log_partition_se_ = estimate.value, estimate.se
+        return self
+
+    def energy(self, X: ArrayLike) -> NDArray:
+        """Return the energy f at each point: shape (n,)."""
+        check_is_fitted(self)
+        return self._energy(self._points(X))
+
+    def score_samples(self, X: ArrayLike) -> NDArray:
+        """Return the log-density with respect to tau, ``-f(x) - log Z``: shape (n,)."""
+        return -self.energy(X) - self.log_partition_
+
+    def score(self, X: ArrayLike, y: object = None) -> float:
+        """Return the mean log-density of the points."""
+        return float(np.mean(self.score_samples(X)))
+
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.Generator | None = None
+    ) -> NDArray:
+        """Draw points from the model.
+
+        Particles of annealed importance sampling are resampled by their weights and moved by
+        further Langevin steps, which leave the model invariant.
+
+        Parameters
+        ----------
+        n_samples : int
+        random_state : int or Generator, optional
+            By default fresh randomness.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, d)
+        """
+        check_is_fitted(self)
+        n_samples = check_count(n_samples, "n_samples")
+        rng = _generator(random_state)
+        pool = annealed.sample(
+            max(2 * n_samples, 1000), self.n_features_in_, self._energy, self._gradient, rng
+        )
+        assert pool.log_weights is not None
+        log_partition(pool.log_weights)
+        chosen = rng.permutation(resample(pool.log_weights, n_samples, rng))
+        state = mala.init(pool.X[chosen], self._energy, self._gradient)
+        for _ in range(20):
+            state, _ = mala.step(state, self._energy, self._gradient, rng)
+        return state.X
+
+    def _fit_lazy(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
+        neurons = sphere.uniform(self.n_neurons or 2048, X.shape[1], rng)
+        result = lazy.fit(X, reference, neurons, self.alpha, rng, self.penalty)
+        self.neurons_, self.weights_ = neurons, result.weights
+        self.penalty_ = result.penalty
+        self._keep_diagnostics(result)
+
+    def _fit_sparse(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
+        result = sparse.fit(X, reference, self.alpha, rng, self.penalty, self.n_neurons or 32)
+        self.neurons_, self.weights_ = result.atoms.network()
+        self.penalty_ = sparse.default_penalty(len(X)) if self.penalty is None else self.penalty
+        self._keep_diagnostics(result)
+
+    def _fit_particles(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
+        result = particles.fit(X, reference, self.alpha, self.n_neurons or 500, rng, self.penalty)
+        self.neurons_, self.weights_ = result.neurons, result.weights
+        self.penalty_ = self.penalty or 0.0
+        self._keep_diagnostics(result)
+
+    def _keep_diagnostics(
+        self, result: lazy.LazyFit | sparse.SparseFit | particles.ParticleFit
+    ) -> None:
+        self.n_iter_ = result.n_iter
+        self.converged_ = result.converged
+        self.optimality_gap_ = result.optimality_gap
+
+    def _estimate_log_partition(self, rng: np.random.Generator) -> LogPartition:
+        fresh = sphere.uniform(self.n_reference or N_REFERENCE, self.n_features_in_, rng)
+        estimate = log_partition(-self._energy(fresh), min_ess=0)
+        # Annealing is dearer, and worth it only where plain reweighting is poor.
+        if estimate.ess < 0.01 * len(fresh):
+            pool = annealed.sample(2000, self.n_features_in_, self._energy, self._gradient, rng)
+            assert pool.log_weights is not None
+            estimate = log_partition(pool.log_weights)
+        return estimate
+
+    def _energy(self, X: NDArray) -> NDArray:
+        return features.energy(X, self.neurons_, self.weights_, self.alpha)
+
+    def _gradient(self, X: NDArray) -> NDArray:
+        return features.grad_x(X, self.neurons_, self.weights_, self.alpha)
+
+    def _points(self, X: ArrayLike, reset: bool = False) -> NDArray:
+        X = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=np.float64,
+            ensure_min_samples=2 if reset else 1,
+            ensure_min_features=2,
+        )
+        return check_sphere(X, normalize=self.normalize)
+
+    def _check_parameters(self) -> None:
+        if self.regime not in REGIMES:
+            raise ValueError(f"regime must be one of {REGIMES}, but it is {self.regime!r}.")
+        if self.solver not in SOLVERS:
+            raise ValueError(f"solver must be one of {SOLVERS}, but it is {self.solver!r}.")
+        check_alpha(self.alpha)
+        if self.n_neurons is not None:
+            check_count(self.n_neurons, "n_neurons")
+        if self.n_reference is not None:
+            check_count(self.n_reference, "n_reference", 1000)
+        if self.penalty is not None:
+            (check_positive if self.regime == "lazy" else check_nonnegative)(
+                self.penalty, "penalty"
+            )
+
+
+def _generator(
+    random_state: int | np.random.Generator | np.random.RandomState | None,
+) -> np.random.Generator:
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31))
+    return np.random.default_rng(random_state)
