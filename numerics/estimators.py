@@ -1,7 +1,10 @@
 """ShallowEBM: a shallow energy-based model on the sphere, with scikit-learn's protocol."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Self
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
@@ -135,7 +138,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             if self.regime == "lazy":
                 self._fit_lazy(X, reference, rng)
             elif self.solver == "sparse":
-                self._fit_sparse(X, reference, rng)
+                with _one_thread():
+                    self._fit_sparse(X, reference, rng)
             else:
                 self._fit_particles(X, reference, rng)
         estimate = self._estimate_log_partition(rng)
@@ -254,6 +258,17 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             (check_positive if self.regime == "lazy" else check_nonnegative)(
                 self.penalty, "penalty"
             )
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Run compiled loops on one thread: for a few atoms, waking the others costs more."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
 
 
 def _generator(

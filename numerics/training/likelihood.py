@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .. import sphere
 from .._feature_kernels import TILE, kernels, tiled_vector, tiles
 
-__all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neuron"]
+__all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]
 
 
 class SignedMeasure(NamedTuple):
@@ -89,16 +89,6 @@ class Likelihood:
         )
         return float(loss), rho
 
-    def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
-        """Return the negative log-density at every data point, (n,): their mean is L."""
-        f = np.empty((len(self.data), TILE))
-        kernels(self.data.shape[1], self.alpha).energy(
-            self.data, self._cast(neurons), self._cast(weights), f
-        )
-        values = f.ravel()[: self.n_data]
-        loss, _ = self.evaluate(neurons, weights)
-        return values + (loss - values.mean())
-
     def gradient(
         self, neurons: NDArray, weights: NDArray, rho: SignedMeasure
     ) -> tuple[NDArray, NDArray]:
@@ -121,19 +111,19 @@ class Likelihood:
         return np.ascontiguousarray(array, self.data.dtype)
 
 
-def steepest_neuron(
+def steepest_neurons(
     likelihood: Likelihood,
     rho: SignedMeasure,
     rng: np.random.Generator,
-    n_starts: int = 32,
-    n_screened: int = 2**14,
-) -> tuple[NDArray, float]:
-    r"""Search the unit neuron that maximizes :math:`|\psi(\theta)|`, from many starts.
+    n_starts: int = 24,
+    n_screened: int = 2**13,
+) -> tuple[NDArray, NDArray]:
+    r"""Search the unit neurons with the largest and with the smallest :math:`\psi(\theta)`.
 
-    All starts ascend together along geodesics, each with a step that grows on success and shrinks
+    All starts move together along geodesics, each with a step that grows on success and shrinks
     on failure: first on a part of the reference sample, then the best few on all of it. The
-    function is not concave, so the value found is a lower bound for the maximum. The step
-    activation (alpha = 0) has no slope: there the best of many random neurons is taken.
+    function is not concave, so the values found are bounds from inside. The step activation
+    (alpha = 0) has no slope: there the best of many random neurons are taken.
 
     Parameters
     ----------
@@ -143,13 +133,13 @@ def steepest_neuron(
     rng : numpy.random.Generator
     n_starts : int
     n_screened : int
-        Reference points used for the first ascent.
+        Reference points used at first.
 
     Returns
     -------
-    theta : ndarray of shape (d,)
-    psi : float
-        Signed.
+    neurons : ndarray of shape (2, d)
+    psi : ndarray of shape (2,)
+        The one with the larger ``|psi|`` comes first.
     """
     d = likelihood.data.shape[1]
     if likelihood.alpha == 0:
@@ -159,22 +149,28 @@ def steepest_neuron(
         screen = likelihood.head(n_screened)
         model = rho.model[: len(screen.reference)]
         part = SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
-        neurons, values = _ascend(screen, part, sphere.uniform(n_starts, d, rng), 40)
-        best = np.argsort(-np.abs(values))[:4]
-        neurons, values = _ascend(likelihood, rho, neurons[best], 20, radius=0.05)
-    top = int(np.argmax(np.abs(values)))
-    return neurons[top], float(values[top])
+        starts = sphere.uniform(n_starts, d, rng)
+        signs = np.where(np.arange(n_starts) % 2 == 0, 1.0, -1.0)
+        neurons, values = _ascend(screen, part, starts, signs, 25)
+        order = np.argsort(values)
+        best = order[[0, 1, -2, -1]]
+        signs = np.array([-1.0, -1.0, 1.0, 1.0])
+        neurons, values = _ascend(likelihood, rho, neurons[best], signs, 15, radius=0.1)
+    extremes = np.array([np.argmin(values), np.argmax(values)])
+    extremes = extremes[np.argsort(-np.abs(values[extremes]))]
+    return neurons[extremes], values[extremes]
 
 
 def _ascend(
     likelihood: Likelihood,
     rho: SignedMeasure,
     neurons: NDArray,
+    signs: NDArray,
     n_steps: int,
     radius: float = 0.3,
 ) -> tuple[NDArray, NDArray]:
+    """Climb ``signs * psi`` from each neuron."""
     values, slopes = likelihood.psi(neurons, rho)
-    signs = np.where(values < 0, -1.0, 1.0)
     radii = np.full(len(neurons), radius)
     for _ in range(n_steps):
         uphill = signs[:, None] * sphere.tangent(neurons, slopes)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
-from .likelihood import Likelihood, optimality_gap, steepest_neuron
+from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .validation import folds
 
 __all__ = ["Info", "ParticleFit", "State", "fit", "init", "step"]
@@ -151,7 +151,7 @@ def fit(
     likelihood = Likelihood.of(points, reference, alpha)
     _, rho = likelihood.evaluate(state.neurons, state.weights)
     psi, _ = likelihood.psi(state.neurons, rho)
-    _, largest = steepest_neuron(likelihood, rho, rng)
+    _, (largest, _) = steepest_neurons(likelihood, rho, rng, n_starts=64)
     gap = optimality_gap(state.neurons, state.weights, psi, largest, penalty or 0.0, alpha)
     n_iter = round(state.time / STEP_SIZE)
     return ParticleFit(state.neurons, state.weights, n_iter, converged, gap)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from .. import sphere
-from .likelihood import Likelihood, SignedMeasure, optimality_gap, steepest_neuron
+from .likelihood import Likelihood, SignedMeasure, optimality_gap, steepest_neurons
 from .validation import enough_reference, folds
 
 __all__ = ["Atoms", "SparseFit", "fit", "rounds"]
@@ -24,6 +24,8 @@ __all__ = ["Atoms", "SparseFit", "fit", "rounds"]
 MERGE_ANGLE = 0.1
 PRUNE_FRACTION = 1e-3
 PATIENCE = 2
+# Relative decrease of the loss at which the atoms have settled, in the final fit and on trial.
+TOLERANCE, TRIAL_TOLERANCE = 1e-9, 1e-7
 
 
 class Atoms(NamedTuple):
@@ -63,7 +65,11 @@ class Round(NamedTuple):
 
 
 def rounds(
-    likelihood: Likelihood, penalty: float, rng: np.random.Generator, max_atoms: int
+    likelihood: Likelihood,
+    penalty: float,
+    rng: np.random.Generator,
+    max_atoms: int,
+    tol: float = TOLERANCE,
 ) -> Iterator[Round]:
     """Yield the optimum with no atom, then the local optimum after each added atom.
 
@@ -77,21 +83,28 @@ def rounds(
         For the starts of the search.
     max_atoms : int
         End when this many have been added.
+    tol : float
+        Relative decrease of the loss at which the local solver stops.
     """
-    d, alpha = likelihood.data.shape[1], likelihood.alpha
+    d = likelihood.data.shape[1]
     atoms = Atoms(np.empty((0, d)), np.empty(0))
     loss, rho = likelihood.evaluate(*atoms.network())
     yield Round(atoms, loss, rho, 0, True)
     for _ in range(max_atoms):
-        theta, psi = steepest_neuron(likelihood, rho, rng)
-        if abs(psi) <= penalty:
+        candidates = [
+            (theta, psi)
+            for theta, psi in zip(*steepest_neurons(likelihood, rho, rng), strict=True)
+            if abs(psi) > penalty
+        ]
+        if not candidates:
             return
-        atoms = _add(atoms, theta, psi, penalty, likelihood, rho)
-        atoms, n_iter, converged = _move(atoms, penalty, likelihood)
-        tidy = _merge_and_prune(atoms, alpha)
-        if len(tidy.signs) < len(atoms.signs):
-            atoms, more, converged = _move(tidy, penalty, likelihood)
-            n_iter += more
+        # An attractive neuron at theta and a repulsive one at -theta share their linear part: only
+        # the loss after the move tells which of them the data want.
+        trials = [
+            _settle(_add(atoms, theta, psi, penalty, likelihood, rho), penalty, likelihood, tol)
+            for theta, psi in candidates
+        ]
+        atoms, n_iter, converged = min(trials, key=lambda trial: trial[0])[1:]
         loss, rho = likelihood.evaluate(*atoms.network())
         yield Round(atoms, loss, rho, n_iter, converged)
 
@@ -154,32 +167,29 @@ def default_penalty(n: int) -> float:
 def _choose_rounds(
     X: NDArray, reference: NDArray, alpha: int, rng: np.random.Generator, max_atoms: int
 ) -> int:
-    """Return the fewest rounds within one standard error of the best on held-out data.
+    """Return the number of rounds with the least validation loss, pooled over the folds.
 
-    A superfluous atom costs about as much likelihood as the noise of the comparison, so that the
-    plain minimum would often keep one; a needed atom gains far more than a standard error.
+    All folds are needed, however many the points: what a superfluous atom costs falls as 1/n, and
+    the noise of the comparison is as large unless all points take part.
     """
     reference = reference[: enough_reference(len(X))]
-    histories = []
+    histories: list[tuple[int, list[float]]] = []
     for training, held_out in folds(len(X), rng):
         likelihood = Likelihood.of(X[training], reference, alpha)
         validation = Likelihood.of(X[held_out], reference, alpha)
-        losses: list[NDArray] = []
-        means: list[float] = []
-        for stage in rounds(likelihood, default_penalty(len(training)), rng, max_atoms):
-            losses.append(validation.pointwise(*stage.atoms.network()))
-            means.append(losses[-1].mean())
-            if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
+        trial = default_penalty(len(training))
+        losses: list[float] = []
+        for stage in rounds(likelihood, trial, rng, max_atoms, TRIAL_TOLERANCE):
+            losses.append(validation.evaluate(*stage.atoms.network())[0])
+            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
                 break
-        histories.append(losses)
-    longest = max(map(len, histories))
-    # A fold that stopped early would only have got worse: its last losses stand for the rest.
-    pooled = np.hstack(
-        [[losses[min(j, len(losses) - 1)] for j in range(longest)] for losses in histories]
+        histories.append((len(held_out), losses))
+    longest = max(len(losses) for _, losses in histories)
+    # A fold that stopped early would only have got worse: its last loss stands for the rest.
+    pooled = sum(
+        size * np.pad(losses, (0, longest - len(losses)), mode="edge") for size, losses in histories
     )
-    excess = pooled - pooled[np.argmin(pooled.mean(1))]
-    standard_error = excess.std(axis=1) / np.sqrt(excess.shape[1])
-    return int(np.argmax(excess.mean(1) <= standard_error))
+    return int(np.argmin(pooled))
 
 
 def _add(
@@ -201,7 +211,21 @@ def _add(
     return Atoms(np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi)))
 
 
-def _move(atoms: Atoms, penalty: float, likelihood: Likelihood) -> tuple[Atoms, int, bool]:
+def _settle(
+    atoms: Atoms, penalty: float, likelihood: Likelihood, tol: float
+) -> tuple[float, Atoms, int, bool]:
+    """Move all atoms, merge and prune, and move again if that changed anything."""
+    value, moved, n_iter, converged = _move(atoms, penalty, likelihood, tol)
+    tidy = _merge_and_prune(moved, likelihood.alpha)
+    if len(tidy.signs) < len(moved.signs):
+        value, moved, more, converged = _move(tidy, penalty, likelihood, tol)
+        n_iter += more
+    return value, moved, n_iter, converged
+
+
+def _move(
+    atoms: Atoms, penalty: float, likelihood: Likelihood, tol: float
+) -> tuple[float, Atoms, int, bool]:
     """Minimize the penalized loss over all vectors, signs fixed, by L-BFGS."""
     alpha, shape = likelihood.alpha, atoms.vectors.shape
 
@@ -219,9 +243,10 @@ def _move(atoms: Atoms, penalty: float, likelihood: Likelihood) -> tuple[Atoms, 
         atoms.vectors.ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 200, "maxcor": 20, "ftol": 1e-9, "gtol": 1e-6},
+        options={"maxiter": 200, "maxcor": 20, "ftol": tol, "gtol": 1e-6},
     )
-    return Atoms(solution.x.reshape(shape), atoms.signs), int(solution.nit), bool(solution.success)
+    moved = Atoms(solution.x.reshape(shape), atoms.signs)
+    return float(solution.fun), moved, int(solution.nit), bool(solution.success)
 
 
 def _merge_and_prune(atoms: Atoms, alpha: int) -> Atoms:
@@ -249,6 +274,6 @@ def _certify(
 ) -> SparseFit:
     neurons, weights = last.atoms.network()
     psi, _ = likelihood.psi(neurons, last.rho)
-    _, largest = steepest_neuron(likelihood, last.rho, rng)
+    _, (largest, _) = steepest_neurons(likelihood, last.rho, rng, n_starts=64)
     gap = optimality_gap(neurons, weights, psi, largest, penalty, likelihood.alpha)
     return SparseFit(last.atoms, n_iter, last.converged, gap)

@@ -6,25 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_FOLDS = 5
-# Beyond this many validation points more folds buy little and cost a fit each.
-ENOUGH = 2000
 
 
 def folds(
-    n: int, rng: np.random.Generator, at_most: int = N_FOLDS
+    n: int, rng: np.random.Generator, enough: float = np.inf
 ) -> Iterator[tuple[NDArray, NDArray]]:
-    """Yield (training, validation) indices of as many folds as it takes to validate well.
+    """Yield (training, validation) indices, a random fifth of the points validating each time.
 
-    A random fifth of the points (at least one) validates; further, disjoint fifths follow until
-    ``ENOUGH`` points have validated.
+    The fifths are disjoint. The last one is that with which ``enough`` points have validated.
     """
-    parts = np.array_split(rng.permutation(n), min(N_FOLDS, n))
     validated = 0
-    for held_out in parts[:at_most]:
+    for held_out in np.array_split(rng.permutation(n), min(N_FOLDS, n)):
         training = np.setdiff1d(np.arange(n), held_out)
         yield training, np.sort(held_out)
         validated += len(held_out)
-        if validated >= ENOUGH:
+        if validated >= enough:
             return
 
 
