@@ -89,6 +89,16 @@ class Likelihood:
         )
         return float(loss), rho
 
+    def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
+        """Return the negative log-density at every data point, (n,): their mean is L."""
+        f = np.empty((len(self.data), TILE))
+        kernels(self.data.shape[1], self.alpha).energy(
+            self.data, self._cast(neurons), self._cast(weights), f
+        )
+        values = f.ravel()[: self.n_data]
+        loss, _ = self.evaluate(neurons, weights)
+        return values + (loss - values.mean())
+
     def gradient(
         self, neurons: NDArray, weights: NDArray, rho: SignedMeasure
     ) -> tuple[NDArray, NDArray]:

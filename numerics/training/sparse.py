@@ -167,29 +167,33 @@ def default_penalty(n: int) -> float:
 def _choose_rounds(
     X: NDArray, reference: NDArray, alpha: int, rng: np.random.Generator, max_atoms: int
 ) -> int:
-    """Return the number of rounds with the least validation loss, pooled over the folds.
+    """Return the fewest rounds within one standard error of the best on held-out data.
 
     All folds are needed, however many the points: what a superfluous atom costs falls as 1/n, and
     the noise of the comparison is as large unless all points take part.
     """
     reference = reference[: enough_reference(len(X))]
-    histories: list[tuple[int, list[float]]] = []
+    histories: list[list[NDArray]] = []
     for training, held_out in folds(len(X), rng):
         likelihood = Likelihood.of(X[training], reference, alpha)
         validation = Likelihood.of(X[held_out], reference, alpha)
         trial = default_penalty(len(training))
-        losses: list[float] = []
+        losses: list[NDArray] = []
+        means: list[float] = []
         for stage in rounds(likelihood, trial, rng, max_atoms, TRIAL_TOLERANCE):
-            losses.append(validation.evaluate(*stage.atoms.network())[0])
-            if len(losses) - 1 - int(np.argmin(losses)) >= PATIENCE:
+            losses.append(validation.pointwise(*stage.atoms.network()))
+            means.append(float(losses[-1].mean()))
+            if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
-        histories.append((len(held_out), losses))
-    longest = max(len(losses) for _, losses in histories)
-    # A fold that stopped early would only have got worse: its last loss stands for the rest.
-    pooled = sum(
-        size * np.pad(losses, (0, longest - len(losses)), mode="edge") for size, losses in histories
+        histories.append(losses)
+    longest = max(map(len, histories))
+    # A fold that stopped early would only have got worse: its last losses stand for the rest.
+    pooled = np.hstack(
+        [np.array(losses + losses[-1:] * (longest - len(losses))) for losses in histories]
     )
-    return int(np.argmin(pooled))
+    excess = pooled - pooled[np.argmin(pooled.mean(axis=1))]
+    standard_error = excess.std(axis=1) / np.sqrt(excess.shape[1])
+    return int(np.argmax(excess.mean(axis=1) <= standard_error))
 
 
 def _add(

@@ -26,4 +26,4 @@ def folds(
 
 def enough_reference(n: int) -> int:
     """Return how many reference points suffice to compare fits: fewer than the final fit needs."""
-    return min(max(2**15, 16 * n), 2**17)
+    return min(max(2**14, 16 * n), 2**17)
