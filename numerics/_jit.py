@@ -8,7 +8,7 @@ import numba
 # Sums may be reordered and contracted, but NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
-kernel = functools.partial(
+kernel: Callable = functools.partial(
     numba.njit, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy"
 )
 parallel_kernel: Callable = functools.partial(kernel, parallel=True)

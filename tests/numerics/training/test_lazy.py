@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from lazyactive.numerics import features, sphere
+from lazyactive.numerics.discrepancies.kl import kl_divergence
+from lazyactive.numerics.teachers import PlantedEnergy
+from lazyactive.numerics.training import lazy
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    teacher = PlantedEnergy(sphere.uniform(1, 3, rng), np.array([5.0]))
+    X, reference = teacher.sample(400, rng), sphere.orthogonal_uniform(6000, 3, rng)
+    frozen = lazy.FrozenFeatures.of(sphere.uniform(40, 3, rng), 1)
+    return frozen, frozen.evaluate(X).mean(axis=0), frozen.evaluate(reference)
+
+
+def objective(a, moments, reference, penalty):
+    return moments @ a + np.log(np.mean(np.exp(-reference @ a))) + penalty / 2 * a @ a
+
+
+@pytest.mark.parametrize("penalty", [1e-2, 1e-4])
+def test_solution_is_that_of_a_general_optimizer(problem, penalty):
+    frozen, moments, reference = problem
+    got = lazy.solve(moments, reference, frozen.spectrum, penalty, tol=1e-12)
+    # Preconditioned coordinates: BFGS alone would stall on the spread of the spectrum.
+    scale = 1 / np.sqrt(frozen.spectrum + penalty)
+    want = minimize(
+        lambda z: objective(scale * z, moments, reference, penalty),
+        np.zeros(len(moments)),
+        method="BFGS",
+        options={"gtol": 1e-7},
+    )
+    value = objective(got.coordinates, moments, reference, penalty)
+    assert value == pytest.approx(want.fun, abs=1e-10)
+    np.testing.assert_allclose(got.coordinates, scale * want.x, atol=2e-4)
+    assert got.optimality_gap <= 1e-12
+
+
+def test_gap_bounds_what_is_left_to_gain(problem):
+    frozen, moments, reference = problem
+    penalty = 1e-3
+    best = lazy.solve(moments, reference, frozen.spectrum, penalty, tol=1e-13)
+    lowest = objective(best.coordinates, moments, reference, penalty)
+    for max_iter in (0, 1, 2):
+        early = lazy.solve(moments, reference, frozen.spectrum, penalty, max_iter=max_iter)
+        left = objective(early.coordinates, moments, reference, penalty) - lowest
+        assert 0 <= left <= early.optimality_gap
+
+
+def test_spectrum_is_the_second_moment_of_the_features(problem):
+    frozen, _, _ = problem
+    phi = frozen.evaluate(sphere.uniform(200_000, 3, rng=9))
+    for i, j in [(0, 0), (1, 1), (3, 3), (0, 1), (2, 5)]:
+        products = phi[:, i] * phi[:, j]
+        exact = frozen.spectrum[i] if i == j else 0.0
+        # Five comparisons at 4.5 standard errors: false alarm 4e-5.
+        assert abs(products.mean() - exact) <= 4.5 * products.std() / np.sqrt(len(phi))
+
+
+def test_weights_give_the_rotated_energy(problem):
+    frozen, _, _ = problem
+    a = np.random.default_rng(1).standard_normal(len(frozen.spectrum))
+    X = sphere.uniform(50, 3, rng=2)
+    np.testing.assert_allclose(
+        features.energy(X, frozen.neurons, frozen.output_weights(a)),
+        frozen.evaluate(X) @ a,
+        atol=1e-5,
+    )
+
+
+def test_truncation_keeps_whole_degrees():
+    # 1 + 15 + 119 harmonics of degrees 0, 1, 2; degree 3 is absent and degree 4 has 2940.
+    frozen = lazy.FrozenFeatures.of(sphere.uniform(1500, 15, rng=0), 1)
+    assert len(frozen.spectrum) == 135
+
+
+def fitted_kl(width, n, w, seed):
+    rng = np.random.default_rng(seed)
+    teacher = PlantedEnergy(sphere.uniform(1, 15, rng), np.array([w]))
+    X, fresh = teacher.sample(n, rng), teacher.sample(20_000, rng)
+    neurons = sphere.uniform(width, 15, np.random.default_rng(seed + 1000))
+    result = lazy.fit(X, sphere.orthogonal_uniform(2**15, 15, rng), neurons, 1, rng)
+    assert result.converged
+    assert result.optimality_gap <= 1e-6
+    model = features.energy(fresh, neurons, result.weights)
+    return kl_divergence(teacher.energy(fresh), model).value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("w", [2.0, 10.0])
+def test_doubling_the_width_changes_little(w):
+    # The same six data sets at both widths: the mean relative change is known to about 2%.
+    narrow = [fitted_kl(2048, 1000, w, seed) for seed in range(6)]
+    wide = [fitted_kl(4096, 1000, w, seed) for seed in range(6)]
+    assert np.mean(wide) / np.mean(narrow) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("w", "sharp", "tolerance"), [(10.0, 0.0823, 0.15), (2.0, 0.0150, 0.15)])
+def test_mean_kl_is_the_sharp_value(w, sharp, tolerance):
+    # Eight repetitions: standard error 2% (w = 10) and 5% (w = 2) of the mean.
+    kl = [fitted_kl(2048, 1000, w, seed) for seed in range(20, 28)]
+    assert np.mean(kl) == pytest.approx(sharp, rel=tolerance)
