@@ -1,7 +1,8 @@
 """Every option that is given to Numba, in one place."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numba
 
@@ -12,3 +13,14 @@ kernel: Callable = functools.partial(
     numba.njit, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy"
 )
 parallel_kernel: Callable = functools.partial(kernel, parallel=True)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Run compiled loops on one thread: for small work, waking the others costs more."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)

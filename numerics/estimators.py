@@ -1,10 +1,7 @@
 """ShallowEBM: a shallow energy-based model on the sphere, with scikit-learn's protocol."""
 
-import contextlib
-from collections.abc import Iterator
 from typing import Self
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
@@ -36,7 +33,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     regime : {"active", "lazy"}
         Whether the neurons move (F1) or stay where they are drawn (F2).
     alpha : {0, 1, 2, 3}
-        Power of the activation.
+        Power of the activation; 0, the step, in the lazy regime only.
     n_neurons : int, optional
         Width m of the lazy model (2048 by default) and of the particles (500); the largest number
         of atoms of the sparse solver (32).
@@ -138,8 +135,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             if self.regime == "lazy":
                 self._fit_lazy(X, reference, rng)
             elif self.solver == "sparse":
-                with _one_thread():
-                    self._fit_sparse(X, reference, rng)
+                self._fit_sparse(X, reference, rng)
             else:
                 self._fit_particles(X, reference, rng)
         estimate = self._estimate_log_partition(rng)
@@ -240,7 +236,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             reset=reset,
             dtype=np.float64,
             ensure_min_samples=2 if reset else 1,
-            ensure_min_features=2,
+            ensure_min_features=2 if reset else 1,
         )
         return check_sphere(X, normalize=self.normalize)
 
@@ -249,7 +245,11 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             raise ValueError(f"regime must be one of {REGIMES}, but it is {self.regime!r}.")
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {SOLVERS}, but it is {self.solver!r}.")
-        check_alpha(self.alpha)
+        if check_alpha(self.alpha) == 0 and self.regime == "active":
+            raise ValueError(
+                "alpha must be 1, 2 or 3 in the active regime, but it is 0: the step has no "
+                'gradient that could move a neuron; use regime="lazy".'
+            )
         if self.n_neurons is not None:
             check_count(self.n_neurons, "n_neurons")
         if self.n_reference is not None:
@@ -258,17 +258,6 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             (check_positive if self.regime == "lazy" else check_nonnegative)(
                 self.penalty, "penalty"
             )
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Run compiled loops on one thread: for a few atoms, waking the others costs more."""
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(threads)
 
 
 def _generator(

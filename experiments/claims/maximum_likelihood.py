@@ -133,7 +133,7 @@ class MaximumLikelihood(Claim):
             "log_partition_se": model.log_partition_se_,
             "optimality_gap": model.optimality_gap_,
             "penalty": model.penalty_,
-            "n_neurons": np.count_nonzero(model.weights_),
+            "n_neurons": int(np.count_nonzero(model.weights_)),
             "n_iter": model.n_iter_,
             "converged": model.converged_,
         }

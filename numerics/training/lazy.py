@@ -23,7 +23,7 @@ from scipy.linalg import eigh
 
 from ..features import feature_matrix
 from ..kernels import arc_cosine
-from .validation import enough_reference, folds
+from .validation import MIN_ESS, enough_reference, folds
 
 __all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve"]
 
@@ -91,10 +91,11 @@ class FrozenFeatures(NamedTuple):
 
 
 class Solution(NamedTuple):
-    """Coordinates (p,), log Z on the reference, Newton steps, and the optimality gap."""
+    """Coordinates (p,), log Z on the reference and its effective size, steps, optimality gap."""
 
     coordinates: NDArray
     log_partition: float
+    ess: float
     n_iter: int
     optimality_gap: float
 
@@ -154,7 +155,7 @@ def solve(
                 break
             length /= 2
         a, objective = candidate, value
-    return Solution(a, log_z, n_iter, gap)
+    return Solution(a, log_z, 1 / float(density @ density), n_iter, gap)
 
 
 def fit(
@@ -220,6 +221,9 @@ def _choose_penalty(
             # Every fold has the same penalty times its number of training points.
             penalty = PATH_START / n_training / 2**k
             solution = solve(moments, at_reference, spectrum, penalty, starts[i], tol=1e-4)
+            if solution.ess < MIN_ESS:
+                loss = np.inf
+                break
             starts[i] = solution.coordinates
             loss += n_held_out * (held_out @ solution.coordinates + solution.log_partition)
         losses.append(loss)

@@ -132,8 +132,7 @@ def steepest_neurons(
 
     All starts move together along geodesics, each with a step that grows on success and shrinks
     on failure: first on a part of the reference sample, then the best few on all of it. The
-    function is not concave, so the values found are bounds from inside. The step activation
-    (alpha = 0) has no slope: there the best of many random neurons are taken.
+    function is not concave, so the values found are bounds from inside.
 
     Parameters
     ----------
@@ -152,20 +151,16 @@ def steepest_neurons(
         The one with the larger ``|psi|`` comes first.
     """
     d = likelihood.data.shape[1]
-    if likelihood.alpha == 0:
-        neurons = sphere.uniform(32 * n_starts, d, rng)
-        values, _ = likelihood.psi(neurons, rho)
-    else:
-        screen = likelihood.head(n_screened)
-        model = rho.model[: len(screen.reference)]
-        part = SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
-        starts = sphere.uniform(n_starts, d, rng)
-        signs = np.where(np.arange(n_starts) % 2 == 0, 1.0, -1.0)
-        neurons, values = _ascend(screen, part, starts, signs, 25)
-        order = np.argsort(values)
-        best = order[[0, 1, -2, -1]]
-        signs = np.array([-1.0, -1.0, 1.0, 1.0])
-        neurons, values = _ascend(likelihood, rho, neurons[best], signs, 15, radius=0.1)
+    screen = likelihood.head(n_screened)
+    model = rho.model[: len(screen.reference)]
+    part = SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
+    starts = sphere.uniform(n_starts, d, rng)
+    signs = np.where(np.arange(n_starts) % 2 == 0, 1.0, -1.0)
+    neurons, values = _ascend(screen, part, starts, signs, 25)
+    order = np.argsort(values)
+    best = order[[0, 1, -2, -1]]
+    signs = np.array([-1.0, -1.0, 1.0, 1.0])
+    neurons, values = _ascend(likelihood, rho, neurons[best], signs, 15, radius=0.1)
     extremes = np.array([np.argmin(values), np.argmax(values)])
     extremes = extremes[np.argsort(-np.abs(values[extremes]))]
     return neurons[extremes], values[extremes]

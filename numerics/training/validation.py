@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 N_FOLDS = 5
+# Effective reference points below which a trial fit says nothing about log Z.
+MIN_ESS = 20.0
 
 
 def folds(

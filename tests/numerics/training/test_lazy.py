@@ -92,10 +92,10 @@ def fitted_kl(width, n, w, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("w", [2.0, 10.0])
 def test_doubling_the_width_changes_little(w):
-    # The same six data sets at both widths: the mean relative change is known to about 2%.
-    narrow = [fitted_kl(2048, 1000, w, seed) for seed in range(6)]
-    wide = [fitted_kl(4096, 1000, w, seed) for seed in range(6)]
-    assert np.mean(wide) / np.mean(narrow) == pytest.approx(1, abs=0.05)
+    # The same three data sets at both widths: the mean relative change is known to about 3%.
+    narrow = [fitted_kl(2048, 1000, w, seed) for seed in range(3)]
+    wide = [fitted_kl(4096, 1000, w, seed) for seed in range(3)]
+    assert np.mean(wide) / np.mean(narrow) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.slow
