@@ -179,7 +179,7 @@ def test_measure_of_the_uniform_model_is_the_exact_divergence(one_neuron, monkey
     module = types.ModuleType("lazyactive.numerics.estimators")
     module.ShallowEBM = Uniform
     monkeypatch.setitem(sys.modules, "lazyactive.numerics.estimators", module)
-    settings = {"evaluation_points": 20_000}
+    settings = {"evaluation_points": 20_000, "n_reference": 4096, "n_neurons_lazy": 7}
     rngs = [np.random.default_rng(5), np.random.default_rng(5)]
     # A weak energy, since at w = 10 the weights e^f of the estimator have heavy tails.
     condition = {"w": 2.0, "n": 50, "method": method}
@@ -197,7 +197,8 @@ def test_measure_of_the_uniform_model_is_the_exact_divergence(one_neuron, monkey
     assert X.shape == (50, 15)
     np.testing.assert_array_equal(X, X_lazy)
     assert arguments.pop("random_state") >= 0
+    sizes = {"n_reference": 4096, "n_neurons": 7 if method == "lazy" else None}
     if method == "lazy":
-        assert arguments == {"regime": "lazy"}
+        assert arguments == {"regime": "lazy", **sizes}
     else:
-        assert arguments == {"regime": "active", "solver": method}
+        assert arguments == {"regime": "active", "solver": method, **sizes}
