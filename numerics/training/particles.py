@@ -136,7 +136,6 @@ def fit(
     points, reference = X.astype(np.float32), reference.astype(np.float32)
     start = init(n_neurons, X.shape[1], rng)
     batches = _batches(points, reference, alpha)
-    converged = True
     if penalty is None:
         stop, converged = _choose_time(points, reference, alpha, start, rng, max_time)
         state = start
