@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
-from scipy.special import gammaln, gammasgn
+from scipy.special import gammaln
 
+from ._beta import log_beta
 from ._checks import check_integer
 
 # Gauss-Legendre nodes of the kernel integral, an entire function of the angle.
@@ -78,13 +79,11 @@ class ReLUPower:
         ndarray of float64, shape (max_degree + 1,)
             Exactly zero where parity makes them so.
         """
-        pole_argument = 1 + (self.alpha - np.arange(max_degree + 1)) / 2
-        nonzero = (pole_argument > 0) | (pole_argument % 1 != 0)
-        values = np.zeros(max_degree + 1)
-        values[nonzero] = gammasgn(pole_argument[nonzero]) * np.exp(
-            self.log_eigenvalues(d, max_degree)[nonzero] / 2
-        )
-        return values
+        logs = self.log_eigenvalues(d, max_degree)
+        k = np.arange(max_degree + 1)
+        # The sign of 1 / Gamma(1 + (alpha - k) / 2) alternates below its first pole.
+        flips = np.maximum(k - self.alpha - 1, 0) // 2
+        return np.where(flips % 2 == 0, 1.0, -1.0) * np.exp(logs / 2)
 
     def log_eigenvalues(self, d: int, max_degree: int) -> np.ndarray:
         r"""Logarithms of the kernel's eigenvalues :math:`\mu_k = \lambda_k^2`, without underflow.
@@ -95,9 +94,19 @@ class ReLUPower:
             Minus infinity where parity makes the coefficient zero.
         """
         d, max_degree = check_integer("d", d, 2), check_integer("max_degree", max_degree, 0)
-        alpha, k = self.alpha, np.arange(max_degree + 1)
-        constant = gammaln(d / 2) + gammaln(alpha + 1) - (alpha + 1) * np.log(2)
-        return 2 * (constant - gammaln(1 + (alpha - k) / 2) - gammaln((d + alpha + k) / 2))
+        alpha = self.alpha
+        logs = np.full(max_degree + 1, -np.inf)
+        k = np.arange(min(alpha, max_degree) + 1)
+        # Gamma(d/2) / Gamma(d/2 + s) = B(d/2, s) / Gamma(s); raised by one, so that s may be 0.
+        s = (alpha + k) / 2
+        fall = log_beta(d / 2, s + 1) - gammaln(s + 1) + np.log(d / 2 + s)
+        logs[: len(k)] = fall - gammaln(1 + (alpha - k) / 2)
+        k = np.arange(alpha + 1, max_degree + 1, 2)
+        # Euler's reflection of 1 / Gamma(1 + (alpha - k) / 2).
+        b = (k - alpha) / 2
+        products = np.log(d / 2 + b[:, None] + np.arange(alpha)).sum(axis=1)
+        logs[k] = log_beta(d / 2, b) - products - np.log(np.pi)
+        return 2 * (logs + gammaln(alpha + 1) - (alpha + 1) * np.log(2))
 
     def kernel(self, u: ArrayLike, d: int) -> np.ndarray:
         r"""Kernel of uniformly distributed features at :math:`u = \langle x, y\rangle`.

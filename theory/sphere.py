@@ -13,8 +13,8 @@ import mpmath
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
-from scipy.special import gammaln
 
+from ._beta import log_beta
 from ._checks import check_integer
 
 
@@ -49,7 +49,7 @@ def log_harmonic_dimensions(d: int, max_degree: int) -> np.ndarray:
     """Logarithms of N(d, 0), ..., N(d, max_degree), shape (max_degree + 1,), without overflow."""
     d, max_degree = check_integer("d", d, 2), check_integer("max_degree", max_degree, 0)
     k = np.arange(1, max_degree + 1)
-    values = np.log(2 * k + d - 2) + gammaln(k + d - 2) - gammaln(k + 1) - gammaln(d - 1)
+    values = np.log((2 * k + d - 2) / (k * (k + d - 2.0))) - log_beta(k, d - 1)
     return np.concatenate([[0.0], values])
 
 
