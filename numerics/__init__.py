@@ -11,7 +11,17 @@ if TYPE_CHECKING:
 
 __all__ = ["ShallowEBM"]
 
-_SUBMODULES = ("discrepancies", "features", "kernels", "sampling", "sphere", "teachers", "training")
+_SUBMODULES = (
+    "discrepancies",
+    "features",
+    "harmonics",
+    "kernels",
+    "sampling",
+    "spectra",
+    "sphere",
+    "teachers",
+    "training",
+)
 
 
 def __getattr__(name: str) -> object:
