@@ -23,7 +23,7 @@ ROW_BLOCK = 8
 
 
 def ratios(d: int, max_degree: int) -> NDArray:
-    """Return the coefficients b_k of the recurrence, (max_degree + 1,), of which b_0 is never used."""
+    """Return the coefficients b_k of the recurrence; b_0 is never used."""
     k = np.arange(max_degree + 1.0)
     return k / np.maximum(k + d - 2, 1.0)
 
