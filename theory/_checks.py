@@ -1,6 +1,7 @@
 """Refusal of bad arguments, shared by the public functions of the package."""
 
-from numbers import Integral
+import math
+from numbers import Integral, Real
 
 
 def check_integer(name: str, value: object, minimum: int) -> int:
@@ -8,3 +9,11 @@ def check_integer(name: str, value: object, minimum: int) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
     return int(value)
+
+
+def check_positive(name: str, value: object) -> float:
+    """Return `value` as a float, or raise ValueError if it is not a positive finite number."""
+    good = isinstance(value, Real) and not isinstance(value, bool)
+    if not (good and math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
+    return float(value)
