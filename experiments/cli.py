@@ -3,13 +3,16 @@
 import json
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from .claim import Claim
     from .sweep import Sweep
 
@@ -135,10 +138,7 @@ def verify(
         _require_writable(folder)
         store = Store(out / "results.sqlite")
     except (OSError, ValueError) as error:
-        raise click.BadParameter(
-            f"the output folder must be one that can be written; got {str(out)!r} ({error}).",
-            param_hint="--out",
-        ) from error
+        raise _bad_folder(out, error) from error
     with store:
         sweep = _sweep(chosen, preset, store, seed, jobs, out)
     sys.exit(_finish(chosen, preset, seed, sweep, folder, as_json))
@@ -188,6 +188,154 @@ def rates(alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], style: str | N
     click.echo(rates_table(alpha, ks, dims, style or "text"))
 
 
+def _list_kernels(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
+    """Print the registry, and leave."""
+    if not asked or ctx.resilient_parsing:
+        return
+    from ..theory.kernels import ALL_KERNELS
+
+    for kernel in ALL_KERNELS.values():
+        click.echo(f"{kernel.name:25} {kernel.source}")
+    ctx.exit()
+
+
+@main.command(context_settings={"show_default": True})
+@click.argument("kernel")
+@click.option(
+    "--dim",
+    "d",
+    type=click.IntRange(min=2),
+    required=True,
+    help="Ambient dimension d: the sphere lies in R^d.",
+)
+@click.option(
+    "--max-degree",
+    type=click.IntRange(min=0, max=10_000),
+    default=12,
+    help="Largest harmonic degree.",
+)
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2, max=20_000),
+    help="Also diagonalize the Gram matrix of N uniform points.",
+    metavar="N",
+)
+@click.option(
+    "--features",
+    type=click.IntRange(min=2, max=20_000),
+    help="Also take the spectrum of M random features; arc-cosine kernels only.",
+    metavar="M",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, help="Of the points and the features."
+)
+@click.option(
+    "--out",
+    type=_FOLDER,
+    default=Path("results"),
+    help="Results go to OUT/spectrum-KERNEL-dD/.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead.")
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list_kernels,
+    help="List the kernels that have a name, and exit.",
+)
+def spectrum(
+    kernel: str,
+    d: int,
+    max_degree: int,
+    samples: int | None,
+    features: int | None,
+    seed: int,
+    out: Path,
+    as_json: bool,
+) -> None:
+    """Eigenvalues of KERNEL on the sphere of R^d, one for each harmonic degree.
+
+    KERNEL is a function of t = <x, y>: either a name, with parameters in parentheses
+    (arc-cosine(1), leaky-relu, ntk, deep-ntk(3), rbf(0.5), laplace, stein; see --list), or an
+    expression such as "exp(t)*t**2", of + - * / ** and the usual functions.
+
+    Prints the exact eigenvalue (of a kernel with a name), the integral that defines it with a
+    bound of its error, what a finite sample gives, and each degree's share of the trace. Warns if
+    the kernel is not positive definite. Writes figure.png, figure.pdf, spectrum.csv and
+    summary.json.
+
+    \b
+    Examples:
+      lazyactive spectrum "arc-cosine(1)" --dim 10
+      lazyactive spectrum "arc-cosine(1)" --dim 10 --samples 1000 --features 1000
+      lazyactive spectrum "deep-ntk(3)" --dim 3 --max-degree 60
+      lazyactive spectrum "exp(t)*t**2" --dim 5 --json | jq .degrees[2].quadrature
+    """  # noqa: D301
+    from . import report, spectrum_figure, spectrum_table
+    from . import spectrum as spectra
+
+    try:
+        resolved = spectra.resolve(kernel)
+        if features is not None:
+            spectra.require_features(resolved)
+    except ValueError as error:
+        raise _bad_kernel(error) from error
+    folder = out / f"spectrum-{spectra.slug(resolved, d)}"
+    try:
+        _require_writable(folder)
+    except OSError as error:
+        raise _bad_folder(out, error) from error
+    _announce_diagonalizations(samples, features)
+    try:
+        result = spectra.compute(
+            resolved, d, max_degree, samples=samples, features=features, seed=seed
+        )
+    except ValueError as error:
+        raise _bad_kernel(error) from error
+    k = result.first_negative_degree
+    if k is not None:
+        click.echo(
+            f"Warning: the kernel is not positive definite in dimension {d}: its eigenvalue of "
+            f"degree {k} is {result.quadrature[k]:.6g} ± {result.errors[k]:.1g}.",
+            err=True,
+        )
+    data = spectrum_table.summary(result)
+    _draw(partial(spectrum_figure.draw, result), folder)
+    spectrum_table.write(folder, data)
+    if as_json:
+        click.echo(report.to_json(data))
+    else:
+        click.echo(f"{spectrum_table.header(result)}\n")
+        click.echo(f"{spectrum_table.table(result)}\n")
+        click.echo(f"written to {folder}")
+
+
+def _bad_kernel(error: ValueError) -> click.BadParameter:
+    return click.BadParameter(f"{str(error).rstrip('.')}.", param_hint="KERNEL")
+
+
+def _bad_folder(out: Path, error: Exception) -> click.BadParameter:
+    return click.BadParameter(
+        f"the output folder must be one that can be written; got {str(out)!r} ({error}).",
+        param_hint="--out",
+    )
+
+
+def _announce_compilation() -> None:
+    if not _compiled():
+        click.echo("The first run compiles the numerics with Numba: about a minute.", err=True)
+
+
+def _announce_diagonalizations(*sizes: int | None) -> None:
+    """Announce those that take long: LAPACK reports no progress."""
+    _announce_compilation()
+    for size in filter(None, sizes):
+        seconds = 10 * (size / 4000) ** 3
+        if seconds > 1:
+            click.echo(f"Diagonalizing a {size} x {size} matrix, about {seconds:.0f} s.", err=True)
+
+
 def _last_run(path: Path) -> dict[str, Any] | None:
     """Verdict, preset and seed of the last run, if there was one."""
     try:
@@ -218,8 +366,7 @@ def _sweep(
     grid = claim.presets[preset]
     cells = len(grid.conditions) * grid.repetitions
     resume = f"Finished cells are kept in {out / 'results.sqlite'}; the same command resumes."
-    if not _compiled():
-        click.echo("The first run compiles the numerics with Numba: about a minute.", err=True)
+    _announce_compilation()
     try:
         with tqdm(total=cells, desc=claim.name, unit="cell", file=sys.stderr) as bar:
 
@@ -266,7 +413,7 @@ def _finish(
         for suffix in ("png", "pdf"):
             (folder / f"figure.{suffix}").unlink(missing_ok=True)
     else:
-        _draw(claim, sweep.results, folder)
+        _draw(partial(claim.draw, sweep.results), folder)
     report.write(folder, claim, grid, sweep.results, data)
     if as_json:
         click.echo(report.to_json(data))
@@ -285,12 +432,12 @@ def _finish(
     return EXIT_CODES[verdict.outcome]
 
 
-def _draw(claim: "Claim", results: Sequence[Any], folder: Path) -> None:
+def _draw(draw: Callable[["Figure"], None], folder: Path) -> None:
     from . import figures
 
     with figures.style():
         from matplotlib.figure import Figure
 
         figure = Figure()
-        claim.draw(results, figure)
+        draw(figure)
         figures.save(figure, folder)

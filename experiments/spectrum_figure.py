@@ -1,0 +1,159 @@
+"""The decay of a spectrum in the degree, beside its asymptote."""
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sympy
+from numpy.typing import NDArray
+
+from ..theory import kernels
+from ..theory.kernels import Kernel
+from .figures import BLUE, GREEN, GREY, ORANGE, VERMILION
+from .spectrum import Spectrum
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Past this degree the curve shows nothing new, and a deep kernel's takes seconds.
+_LONGEST_CURVE = 500
+_MOST_POINTS = 40
+_LN10 = math.log(10)
+
+
+def draw(spectrum: Spectrum, figure: "Figure") -> None:
+    """Draw eigenvalues against degree, both in powers; degree 0 is in the title.
+
+    Decimal exponents are drawn, not eigenvalues, since these may lie below the smallest float.
+    Eigenvalues that parity makes zero have no place here; one that quadrature can't tell from
+    zero is drawn as a bound. The exact curve is continued to degree 20 d, where the asymptote has
+    set in.
+    """
+    figure.set_size_inches(4.6, 4.2)
+    axes = figure.add_subplot()
+    top = max(spectrum.max_degree, 2)
+    if isinstance(spectrum.kernel, Kernel):
+        top = max(top, min(20 * spectrum.d, _LONGEST_CURVE))
+        _theory(axes, spectrum.kernel, spectrum.d, top)
+    _quadrature(axes, spectrum)
+    for (kind, measured), color, marker in zip(
+        spectrum.measured.items(), (GREEN, ORANGE), "s^", strict=False
+    ):
+        found = measured.standard_errors.items()
+        k = np.array([k for k, error in found if 0 < k <= top and math.isfinite(error)], int)
+        values = np.array([measured.values[i] for i in k])
+        errors = np.array([measured.standard_errors[i] for i in k])
+        _points(axes, k, values, errors, marker, color, f"{measured.size} {kind}, ± s.e.")
+    _decorate(axes, spectrum, top)
+    figure.legend(loc="outside lower center", ncols=2)
+
+
+def _theory(axes: "Axes", kernel: Kernel, d: int, top: int) -> None:
+    """The exact curve and its asymptote, even and odd degrees apart where they differ."""
+    logs = kernels.log_eigenvalues(kernel, d, top) / _LN10
+    even, odd = kernel.decay_constants(d)
+    exponent = kernel.decay_exponent(d)
+    k = np.arange(1, top + 1)
+    if sympy.simplify(even - odd) == 0:
+        classes = [("", k, even, BLUE)]
+    else:
+        classes = [
+            (", even k", k[1::2], even, BLUE),
+            (", odd k", k[::2], odd, VERMILION),
+        ]
+    for parity, degrees, _, color in classes:
+        shown = degrees[np.isfinite(logs[degrees])]
+        if len(shown) == 0:
+            continue
+        style = "-" if len(shown) > 1 else "_"
+        axes.plot(shown, logs[shown], style, color=color, label=f"exact{parity}", markersize=9)
+    # The asymptote must not stretch the axis where it does not hold yet.
+    axes.autoscale(False, axis="y")
+    for _, degrees, constant, color in classes:
+        if constant == 0 or exponent == sympy.oo:
+            continue
+        size = float(sympy.log(sympy.N(constant, 20), 10))
+        center = d / 2 - 1
+        axes.plot(
+            degrees,
+            size - float(exponent) * np.log10(degrees + center),
+            "--",
+            color=color,
+            alpha=0.6,
+            label=rf"${_latex(size)}\,{_shifted(center)}^{{-{sympy.latex(exponent)}}}$",
+        )
+
+
+def _quadrature(axes: "Axes", spectrum: Spectrum) -> None:
+    k = np.arange(1, spectrum.max_degree + 1)
+    if spectrum.log_exact is not None:
+        k = k[np.isfinite(spectrum.log_exact[1:])]
+    if len(k) > _MOST_POINTS:
+        k = k[np.unique(np.geomspace(1, len(k), _MOST_POINTS).astype(int) - 1)]
+    values, errors = spectrum.quadrature[k], spectrum.errors[k]
+    positive, negative = values > errors, values < -errors
+    _points(axes, k[positive], values[positive], errors[positive], "o", GREY, "quadrature")
+    _points(axes, k[negative], -values[negative], errors[negative], "x", VERMILION, "negative")
+    unresolved = ~positive & ~negative
+    bounds = np.maximum(values + errors, errors)[unresolved]
+    _points(axes, k[unresolved], bounds, 0 * bounds, "v", GREY, "bound by quadrature")
+
+
+def _points(
+    axes: "Axes",
+    k: NDArray,
+    values: NDArray,
+    errors: NDArray,
+    marker: str,
+    color: str,
+    label: str,
+) -> None:
+    """Positive values with error bars, by their decimal exponents."""
+    if len(k) == 0:
+        return
+    middle = np.log10(values)
+    # A bar that reaches zero is cut two decades down.
+    low = middle - np.log10(np.maximum(values - errors, values / 100))
+    high = np.log10(values + errors) - middle
+    axes.errorbar(
+        k,
+        middle,
+        [low, high],
+        fmt=marker,
+        color=color,
+        label=label,
+        markerfacecolor="none" if marker in "ov" else color,
+        capsize=2,
+        elinewidth=1,
+        zorder=3,
+    )
+
+
+def _decorate(axes: "Axes", spectrum: Spectrum, top: int) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.set_xlim(0.85, 1.15 * top)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top < 500 else (1,)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: rf"$10^{{{value:.0f}}}$"))
+    axes.set_xlabel("degree $k$")
+    axes.set_ylabel(r"eigenvalue $\mu_k$")
+    axes.set_title(
+        rf"{spectrum.name[:40]},  $d = {spectrum.d}$,  $\mu_0 = {spectrum.quadrature[0]:.4g}$"
+    )
+
+
+def _shifted(center: float) -> str:
+    return "k" if center == 0 else f"(k {center:+g})"
+
+
+def _latex(log10: float) -> str:
+    """A number given by its decimal logarithm."""
+    if -3 < log10 < 4:
+        return f"{10**log10:.3g}"
+    power = math.floor(log10)
+    return rf"{10 ** (log10 - power):.2f} \cdot 10^{{{power}}}"
