@@ -5,6 +5,7 @@ import functools
 from collections.abc import Callable, Iterator
 
 import numba
+from threadpoolctl import threadpool_limits
 
 # Sums may be reordered and contracted, but NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
@@ -17,10 +18,11 @@ parallel_kernel: Callable = functools.partial(kernel, parallel=True)
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Run compiled loops on one thread: for small work, waking the others costs more."""
+    """Run compiled loops and BLAS on one thread: for small work, waking the others costs more."""
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        yield
+        with threadpool_limits(limits=1, user_api="blas"):
+            yield
     finally:
         numba.set_num_threads(threads)
