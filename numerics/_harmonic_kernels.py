@@ -38,7 +38,7 @@ def _start(t, gap, sign, value, difference):
         sign[s] = np.sign(t[s])
 
 
-# Reordered sums would turn the difference form back into the plain recurrence.
+# Reordered sums could turn the difference form back into the plain recurrence.
 @kernel(fastmath={"contract"})
 def _advance(gap, ratio, value, difference):
     for s in range(len(gap)):
