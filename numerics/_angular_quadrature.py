@@ -12,6 +12,7 @@ functions answers in the precision of its argument.
 
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import mpmath
@@ -132,6 +133,9 @@ def _integrals(
     size = np.sqrt(np.sum(weights * (upper**2 + lower**2)))
     # Beyond, |integral| <= size * norm is too small for float64, and so are the polynomials.
     n_resolved = int(np.sum(norms > _SMALLEST_NORM))
+    # A constant has degree 0 only: taken out, it can't leak through the rounding of the weights.
+    mean = by_parity[0].sum()
+    by_parity[0][:] -= 2 * weights * mean
     # Near t = 1 the difference of neighbours keeps the digits that the polynomials lose.
     polynomial, step = np.ones_like(t), np.zeros_like(t)
     work = np.empty_like(t)
@@ -144,6 +148,7 @@ def _integrals(
         work *= t.dtype.type(max(2 * k + d - 2, 1)) / following
         step -= work
         polynomial += step
+    integrals[0] = mean
     recurrence = np.finfo(t.dtype).eps * (4 + np.sqrt(np.arange(len(norms)))) * size * norms
     # E|noise P_k| is at most ||noise|| ||P_k||, and at most E|noise|.
     noise = np.minimum(
@@ -185,7 +190,7 @@ def _panels(
     graded = np.concatenate([[0.0], end * ratio ** np.arange(n_graded, -1.0, -1.0)])
     pieces = [
         np.linspace(a, b, int(np.ceil((b - a) / longest)), endpoint=False)
-        for a, b in zip(graded[:-1], graded[1:], strict=True)
+        for a, b in pairwise(graded)
     ]
     edges = np.concatenate([*pieces, [end]]).astype(dtype)
     edges[-1] = np.arctan(dtype(1))

@@ -171,14 +171,15 @@ def _gram(X: NDArray, profile: Callable) -> NDArray:
 def _groups(eigenvalues: NDArray, limit: int) -> list[int]:
     """Sizes of the leading groups that end in a gap."""
     n = len(eigenvalues)
-    positive = eigenvalues[eigenvalues > n * np.finfo(np.float64).eps * eigenvalues[0]]
-    gaps = -np.diff(np.log(positive))
+    # Zeros, known to rounding only, form one group: the drop to it is a gap, none is inside it.
+    floor = n * np.finfo(np.float64).eps * eigenvalues[0]
+    gaps = -np.diff(np.log(np.maximum(eigenvalues, floor)))
     radius = np.sqrt(np.arange(1, n) / n)
     widths = 2 * np.log((1 + radius) / (1 - radius))
     sizes: list[int] = []
     start = 0
     while len(sizes) < limit:
-        ends = np.flatnonzero(gaps[start:] > _GAP * widths[: len(gaps) - start])
+        ends = np.flatnonzero(gaps[start:] > _GAP * widths[: n - 1 - start])
         if not ends.size:
             break
         sizes.append(int(ends[0]) + 1)
