@@ -84,7 +84,10 @@ class Spectrum:
 
     @property
     def shares(self) -> NDArray:
-        """Parts of the trace, N mu_k / kappa(1); NaN where mu_k can't be told from zero."""
+        """Parts of the trace, N mu_k / kappa(1).
+
+        NaN where quadrature can't tell mu_k from zero, and if the trace is not positive.
+        """
         signs = np.sign(self.quadrature)
         logs = np.full(self.max_degree + 1, np.nan)
         resolved = np.abs(self.quadrature) > self.errors
@@ -92,8 +95,7 @@ class Spectrum:
         if self.log_exact is not None:
             signs, logs = np.ones_like(signs), self.log_exact
         multiplicities = sphere.log_harmonic_dimensions(self.d, self.max_degree)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return signs * np.exp(multiplicities + logs) / self.trace
+        return signs * np.exp(multiplicities + logs) / (self.trace if self.trace > 0 else np.nan)
 
 
 def resolve(text: str) -> Kernel | sympy.Expr:

@@ -1,7 +1,7 @@
 """The decay of a spectrum in the degree, beside its asymptote."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import sympy
@@ -32,57 +32,82 @@ def draw(spectrum: Spectrum, figure: "Figure") -> None:
     """
     figure.set_size_inches(4.6, 4.2)
     axes = figure.add_subplot()
-    top = max(spectrum.max_degree, 2)
-    if isinstance(spectrum.kernel, Kernel):
-        top = max(top, min(20 * spectrum.d, _LONGEST_CURVE))
-        _theory(axes, spectrum.kernel, spectrum.d, top)
+    axes.set_xscale("log")
+    branches = _branches(spectrum)
+    for branch in branches:
+        style = "-" if len(branch.degrees) > 1 else "."
+        axes.plot(
+            branch.degrees, branch.logs, style, color=branch.color, label=f"exact{branch.parity}"
+        )
     _quadrature(axes, spectrum)
     for (kind, measured), color, marker in zip(
-        spectrum.measured.items(), (GREEN, ORANGE), "s^", strict=False
+        spectrum.measured.items(), (GREEN, ORANGE), "sD", strict=False
     ):
         found = measured.standard_errors.items()
-        k = np.array([k for k, error in found if 0 < k <= top and math.isfinite(error)], int)
+        k = np.array([k for k, error in found if k > 0 and math.isfinite(error)], int)
         values = np.array([measured.values[i] for i in k])
         errors = np.array([measured.standard_errors[i] for i in k])
         _points(axes, k, values, errors, marker, color, f"{measured.size} {kind}, ± s.e.")
-    _decorate(axes, spectrum, top)
+    # An asymptote must not stretch the axis where it does not hold yet.
+    limits = axes.get_ylim()
+    for branch in branches:
+        _asymptote(axes, branch, spectrum.d)
+    axes.set_ylim(limits)
+    _decorate(axes, spectrum)
     figure.legend(loc="outside lower center", ncols=2)
 
 
-def _theory(axes: "Axes", kernel: Kernel, d: int, top: int) -> None:
-    """The exact curve and its asymptote, even and odd degrees apart where they differ."""
-    logs = kernels.log_eigenvalues(kernel, d, top) / _LN10
+class _Branch(NamedTuple):
+    """Exact eigenvalues on a class of degrees, and their asymptote, constant * k^-exponent."""
+
+    parity: str
+    degrees: NDArray
+    logs: NDArray
+    color: str
+    constant: sympy.Expr
+    exponent: sympy.Expr
+
+
+def _branches(spectrum: Spectrum) -> list[_Branch]:
+    """Even and odd degrees where their asymptotes differ, else all; without vanishing ones."""
+    kernel, d = spectrum.kernel, spectrum.d
+    if not isinstance(kernel, Kernel):
+        return []
     even, odd = kernel.decay_constants(d)
     exponent = kernel.decay_exponent(d)
+    top = spectrum.max_degree
+    if exponent != sympy.oo:
+        top = max(top, min(20 * d, _LONGEST_CURVE))
+    logs = kernels.log_eigenvalues(kernel, d, top) / _LN10
     k = np.arange(1, top + 1)
     if sympy.simplify(even - odd) == 0:
-        classes = [("", k, even, BLUE)]
+        classes = [("", k, BLUE, even)]
     else:
-        classes = [
-            (", even k", k[1::2], even, BLUE),
-            (", odd k", k[::2], odd, VERMILION),
-        ]
-    for parity, degrees, _, color in classes:
-        shown = degrees[np.isfinite(logs[degrees])]
-        if len(shown) == 0:
-            continue
-        style = "-" if len(shown) > 1 else "_"
-        axes.plot(shown, logs[shown], style, color=color, label=f"exact{parity}", markersize=9)
-    # The asymptote must not stretch the axis where it does not hold yet.
-    axes.autoscale(False, axis="y")
-    for _, degrees, constant, color in classes:
-        if constant == 0 or exponent == sympy.oo:
-            continue
-        size = float(sympy.log(sympy.N(constant, 20), 10))
-        center = d / 2 - 1
-        axes.plot(
-            degrees,
-            size - float(exponent) * np.log10(degrees + center),
-            "--",
-            color=color,
-            alpha=0.6,
-            label=rf"${_latex(size)}\,{_shifted(center)}^{{-{sympy.latex(exponent)}}}$",
-        )
+        classes = [(", even $k$", k[1::2], BLUE, even), (", odd $k$", k[::2], VERMILION, odd)]
+    branches = []
+    for parity, degrees, color, constant in classes:
+        nonzero = degrees[np.isfinite(logs[degrees])]
+        if len(nonzero):
+            branches.append(_Branch(parity, nonzero, logs[nonzero], color, constant, exponent))
+    return branches
+
+
+def _asymptote(axes: "Axes", branch: _Branch, d: int) -> None:
+    """In powers of k + d/2 - 1, which is the same to first order, and sets in sooner."""
+    if branch.constant == 0:
+        return
+    size = float(sympy.log(sympy.N(branch.constant, 20), 10))
+    center = d / 2 - 1
+    k = np.geomspace(branch.degrees[0], branch.degrees[-1], 200)
+    axes.plot(
+        k,
+        size - float(branch.exponent) * np.log10(k + center),
+        "--",
+        color="black",
+        linewidth=0.9,
+        dashes=(4, 3),
+        label=rf"${_latex(size)}\,{_shifted(center)}^{{-{branch.exponent}}}$",
+    )
 
 
 def _quadrature(axes: "Axes", spectrum: Spectrum) -> None:
@@ -94,7 +119,15 @@ def _quadrature(axes: "Axes", spectrum: Spectrum) -> None:
     values, errors = spectrum.quadrature[k], spectrum.errors[k]
     positive, negative = values > errors, values < -errors
     _points(axes, k[positive], values[positive], errors[positive], "o", GREY, "quadrature")
-    _points(axes, k[negative], -values[negative], errors[negative], "x", VERMILION, "negative")
+    _points(
+        axes,
+        k[negative],
+        -values[negative],
+        errors[negative],
+        "x",
+        VERMILION,
+        r"negative, $|\mu_k|$",
+    )
     unresolved = ~positive & ~negative
     bounds = np.maximum(values + errors, errors)[unresolved]
     _points(axes, k[unresolved], bounds, 0 * bounds, "v", GREY, "bound by quadrature")
@@ -123,17 +156,18 @@ def _points(
         fmt=marker,
         color=color,
         label=label,
-        markerfacecolor="none" if marker in "ov" else color,
-        capsize=2,
+        # Hollow and concentric, so that none hides another.
+        markerfacecolor="none",
+        markersize={"s": 7, "D": 9}.get(marker, 4.5),
         elinewidth=1,
         zorder=3,
     )
 
 
-def _decorate(axes: "Axes", spectrum: Spectrum, top: int) -> None:
+def _decorate(axes: "Axes", spectrum: Spectrum) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    axes.set_xscale("log")
+    top = max([2.0, *(np.max(line.get_xdata()) for line in axes.lines)])
     axes.set_xlim(0.85, 1.15 * top)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if top < 500 else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
