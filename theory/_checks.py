@@ -11,7 +11,7 @@ def check_integer(name: str, value: object, minimum: int) -> int:
     return int(value)
 
 
-def check_positive(name: str, value: object) -> float:
+def check_positive(name: str, value: float) -> float:
     """Return `value` as a float, or raise ValueError if it is not a positive finite number."""
     good = isinstance(value, Real) and not isinstance(value, bool)
     if not (good and math.isfinite(value) and value > 0):

@@ -8,6 +8,7 @@ as multiplication by one number (Funk and Hecke; [atkinson2012spherical], sectio
 """
 
 from abc import ABC, abstractmethod
+from typing import TypeAlias
 
 import numpy as np
 import sympy
@@ -15,7 +16,7 @@ import sympy
 from .._checks import check_integer
 from ..prediction import Prediction
 
-Dimension = int | sympy.Expr
+Dimension: TypeAlias = int | sympy.Expr
 
 _t, _d = sympy.Symbol("t", real=True), sympy.Symbol("d", positive=True)
 _k = sympy.Symbol("k", positive=True)
