@@ -286,7 +286,7 @@ def spectrum(
         _require_writable(folder)
     except OSError as error:
         raise _bad_folder(out, error) from error
-    _announce_diagonalizations(samples, features)
+    _announce_slow(resolved, max_degree, samples, features)
     try:
         result = spectra.compute(
             resolved, d, max_degree, samples=samples, features=features, seed=seed
@@ -327,9 +327,14 @@ def _announce_compilation() -> None:
         click.echo("The first run compiles the numerics with Numba: about a minute.", err=True)
 
 
-def _announce_diagonalizations(*sizes: int | None) -> None:
-    """Announce those that take long: LAPACK reports no progress."""
+def _announce_slow(kernel: Any, max_degree: int, *sizes: int | None) -> None:
+    """Announce what takes seconds within one call of a library, which reports no progress."""
+    from ..theory.kernels import DeepNTK
+
     _announce_compilation()
+    if isinstance(kernel, DeepNTK) and max_degree > 1000:
+        seconds = 1.4e-6 * max_degree**2
+        click.echo(f"Integrating in high precision, about {seconds:.0f} s.", err=True)
     for size in filter(None, sizes):
         seconds = 10 * (size / 4000) ** 3
         if seconds > 1:

@@ -86,7 +86,7 @@ class Spectrum:
     def shares(self) -> NDArray:
         """Parts of the trace, N mu_k / kappa(1).
 
-        NaN where quadrature can't tell mu_k from zero, and if the trace is not positive.
+        NaN where quadrature can't tell mu_k from zero, and if the trace is no positive number.
         """
         signs = np.sign(self.quadrature)
         logs = np.full(self.max_degree + 1, np.nan)
@@ -95,7 +95,8 @@ class Spectrum:
         if self.log_exact is not None:
             signs, logs = np.ones_like(signs), self.log_exact
         multiplicities = sphere.log_harmonic_dimensions(self.d, self.max_degree)
-        return signs * np.exp(multiplicities + logs) / (self.trace if self.trace > 0 else np.nan)
+        trace = self.trace if 0 < self.trace < np.inf else np.nan
+        return signs * np.exp(multiplicities + logs) / trace
 
 
 def resolve(text: str) -> Kernel | sympy.Expr:
@@ -160,7 +161,6 @@ def compute(
     ValueError
         If the kernel has no features, or its profile is not finite on [-1, 1].
     """
-    order = None if features is None else require_features(kernel).order
     registered = isinstance(kernel, Kernel)
     profile = measured_profile(kernel, d) if registered else expressions.profile(kernel)
     quadrature, errors = spectra.funk_hecke(profile, d, max_degree)
@@ -170,6 +170,7 @@ def compute(
         X = uniform(samples, d, streams[0])
         measured["samples"] = _by_degree(samples, spectra.nystrom(X, profile))
     if features is not None:
+        order = require_features(kernel).order
         Theta = uniform(features, d, streams[1])
         measured["features"] = _by_degree(features, spectra.random_features(Theta, order))
     return Spectrum(

@@ -49,12 +49,18 @@ def draw(spectrum: Spectrum, figure: "Figure") -> None:
         errors = np.array([measured.standard_errors[i] for i in k])
         _points(axes, k, values, errors, marker, color, f"{measured.size} {kind}, ± s.e.")
     # An asymptote must not stretch the axis where it does not hold yet.
-    limits = axes.get_ylim()
+    low, high = axes.get_ylim()
     for branch in branches:
         _asymptote(axes, branch, spectrum.d)
-    axes.set_ylim(limits)
+    # At least one whole power of ten, which is where the labels are.
+    axes.set_ylim((low, high) if high - low > 2 else (math.floor(low), math.ceil(high)))
     _decorate(axes, spectrum)
-    figure.legend(loc="outside lower center", ncols=2)
+    if axes.lines:
+        figure.legend(loc="outside lower center", ncols=2)
+    else:
+        axes.text(
+            0.5, 0.5, "no eigenvalue of positive degree", transform=axes.transAxes, ha="center"
+        )
 
 
 class _Branch(NamedTuple):

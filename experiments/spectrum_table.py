@@ -64,8 +64,8 @@ def table(spectrum: Spectrum) -> str:
             row += _measured(measured, k)
         row.append("" if np.isnan(shares[k]) else f"{shares[k]:.4g}")
         rows.append(row)
-    if not spectrum.trace > 0:
-        return f"{aligned(names, rows)}\nkappa(1) is not positive, so that there are no shares"
+    if not 0 < spectrum.trace < math.inf:
+        return f"{aligned(names, rows)}\nkappa(1) is no positive number, so there are no shares"
     total = np.nansum(shares)
     # Below this the difference is rounding.
     rest = f"{1 - total:.2g}" if abs(1 - total) > 1e-12 else "less than 1e-12"
@@ -97,7 +97,9 @@ def summary(spectrum: Spectrum) -> dict[str, Any]:
         "decay": decay(spectrum.kernel, spectrum.d) if registered else None,
         "decay_exponent": _exponent(spectrum),
         "trace": _finite(spectrum.trace),
-        "share_of_trace": _finite(np.nansum(spectrum.shares)) if spectrum.trace > 0 else None,
+        "share_of_trace": float(np.nansum(spectrum.shares))
+        if 0 < spectrum.trace < math.inf
+        else None,
         "positive_definite": spectrum.first_negative_degree is None,
         "first_negative_degree": spectrum.first_negative_degree,
         "degrees": _degrees(spectrum),

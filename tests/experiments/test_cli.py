@@ -177,17 +177,18 @@ def test_rates_in_three_styles():
     assert latex.count(r"\\") == 1 + 8
 
 
-@pytest.mark.parametrize("command", [[], ["verify"], ["claims"], ["rates"]])
+@pytest.mark.parametrize("command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"]])
 def test_help_teaches_with_an_example(command):
     result = invoke(*command, "--help")
     assert result.exit_code == 0
     assert "lazyactive verify mle-one-neuron" in result.stdout or "Example" in result.stdout
 
 
-def test_help_imports_nothing_heavy():
+@pytest.mark.parametrize("command", ["verify", "spectrum"])
+def test_help_imports_nothing_heavy(command):
     code = (
         "import sys; from lazyactive.experiments.cli import main\n"
-        "try: main(['verify', '--help'])\n"
+        f"try: main(['{command}', '--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'numpy', 'scipy', 'sympy', 'numba', 'matplotlib', 'joblib', 'sklearn', 'tqdm'}\n"
         "print('heavy:', sorted(heavy & set(sys.modules)))"
