@@ -116,7 +116,6 @@ def zonal_coefficients(profile: Callable, d: int, max_degree: int) -> Quadrature
             break
         density *= 2
     result = values.astype(np.float64)
-    # Parameters inside the profile are float64 numbers, known to a few rounding units only.
     errors = difference + rounding + 8 * np.finfo(np.float64).eps * np.abs(values)
     return Quadrature(result, errors.astype(np.float64))
 
@@ -170,7 +169,8 @@ def _values_and_noise(profile: Callable, t: NDArray) -> tuple[NDArray, NDArray]:
     values = evaluate(profile, t)
     left = evaluate(profile, np.clip(t - move, -limit, limit))
     right = evaluate(profile, np.clip(t + move, -limit, limit))
-    own = np.finfo(values.dtype).eps * np.abs(values)
+    # Numbers inside the profile, such as np.pi, are float64 whatever the type of its answer.
+    own = 4 * np.finfo(np.float64).eps * np.abs(values)
     return values.astype(t.dtype), np.abs(left - 2 * values + right) + own
 
 
@@ -192,7 +192,7 @@ def _panels(
         np.linspace(a, b, int(np.ceil((b - a) / longest)), endpoint=False)
         for a, b in pairwise(graded)
     ]
-    edges = np.concatenate([*pieces, [end]]).astype(dtype)
+    edges: NDArray = np.concatenate([*pieces, [end]]).astype(dtype)
     edges[-1] = np.arctan(dtype(1))
     nodes, weights = _gauss_legendre(order)
     half = np.diff(edges)[:, None] / 2
