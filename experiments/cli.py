@@ -3,24 +3,22 @@
 import json
 import sys
 import traceback
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from . import _console
+from .spectrum_command import spectrum
 
+if TYPE_CHECKING:
     from .claim import Claim
     from .sweep import Sweep
 
 EXIT_CODES = {"holds": 0, "fails": 1, "undecided": 3}
 CRASHED = 70
 INTERRUPTED = 130
-
-_FOLDER = click.Path(path_type=Path)
 
 
 class _Group(click.Group):
@@ -46,10 +44,13 @@ def main() -> None:
     """When do moving features beat frozen ones? Theory against experiment, claim by claim."""
 
 
+main.add_command(spectrum)
+
+
 @main.command()
 @click.option(
     "--out",
-    type=_FOLDER,
+    type=_console.FOLDER,
     default=Path("results"),
     show_default=True,
     help="Folder that holds the results of earlier runs.",
@@ -95,7 +96,7 @@ def claims(out: Path, as_json: bool) -> None:
 )
 @click.option(
     "--out",
-    type=_FOLDER,
+    type=_console.FOLDER,
     default=Path("results"),
     help="Results go to OUT/CLAIM/, finished cells to OUT/results.sqlite.",
 )
@@ -135,10 +136,10 @@ def verify(
         raise click.BadParameter(f"{error}.", param_hint="CLAIM") from error
     folder = out / chosen.name
     try:
-        _require_writable(folder)
+        _console.require_writable(folder)
         store = Store(out / "results.sqlite")
     except (OSError, ValueError) as error:
-        raise _bad_folder(out, error) from error
+        raise _console.bad_folder(out, error) from error
     with store:
         sweep = _sweep(chosen, preset, store, seed, jobs, out)
     sys.exit(_finish(chosen, preset, seed, sweep, folder, as_json))
@@ -188,159 +189,6 @@ def rates(alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], style: str | N
     click.echo(rates_table(alpha, ks, dims, style or "text"))
 
 
-def _list_kernels(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
-    """Print the registry, and leave."""
-    if not asked or ctx.resilient_parsing:
-        return
-    from ..theory.kernels import ALL_KERNELS
-
-    for kernel in ALL_KERNELS.values():
-        click.echo(f"{kernel.name:25} {kernel.source}")
-    ctx.exit()
-
-
-@main.command(context_settings={"show_default": True})
-@click.argument("kernel")
-@click.option(
-    "--dim",
-    "d",
-    type=click.IntRange(min=2),
-    required=True,
-    help="Ambient dimension d: the sphere lies in R^d.",
-)
-@click.option(
-    "--max-degree",
-    type=click.IntRange(min=0, max=10_000),
-    default=12,
-    help="Largest harmonic degree.",
-)
-@click.option(
-    "--samples",
-    type=click.IntRange(min=2, max=20_000),
-    help="Also diagonalize the Gram matrix of N uniform points.",
-    metavar="N",
-)
-@click.option(
-    "--features",
-    type=click.IntRange(min=2, max=20_000),
-    help="Also take the spectrum of M random features; arc-cosine kernels only.",
-    metavar="M",
-)
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, help="Of the points and the features."
-)
-@click.option(
-    "--out",
-    type=_FOLDER,
-    default=Path("results"),
-    help="Results go to OUT/spectrum-KERNEL-dD/.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead.")
-@click.option(
-    "--list",
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_list_kernels,
-    help="List the kernels that have a name, and exit.",
-)
-def spectrum(
-    kernel: str,
-    d: int,
-    max_degree: int,
-    samples: int | None,
-    features: int | None,
-    seed: int,
-    out: Path,
-    as_json: bool,
-) -> None:
-    """Eigenvalues of KERNEL on the sphere of R^d, one for each harmonic degree.
-
-    KERNEL is a function of t = <x, y>: either a name, with parameters in parentheses
-    (arc-cosine(1), leaky-relu, ntk, deep-ntk(3), rbf(0.5), laplace, stein; see --list), or an
-    expression such as "exp(t)*t**2", of + - * / ** and the usual functions.
-
-    Prints the exact eigenvalue (of a kernel with a name), the integral that defines it with a
-    bound of its error, what a finite sample gives, and each degree's share of the trace. Warns if
-    the kernel is not positive definite. Writes figure.png, figure.pdf, spectrum.csv and
-    summary.json.
-
-    \b
-    Examples:
-      lazyactive spectrum "arc-cosine(1)" --dim 10
-      lazyactive spectrum "arc-cosine(1)" --dim 10 --samples 1000 --features 1000
-      lazyactive spectrum "deep-ntk(3)" --dim 3 --max-degree 60
-      lazyactive spectrum "exp(t)*t**2" --dim 5 --json | jq .degrees[2].quadrature
-    """  # noqa: D301
-    from . import report, spectrum_figure, spectrum_table
-    from . import spectrum as spectra
-
-    try:
-        resolved = spectra.resolve(kernel)
-        if features is not None:
-            spectra.require_features(resolved)
-    except ValueError as error:
-        raise _bad_kernel(error) from error
-    folder = out / f"spectrum-{spectra.slug(resolved, d)}"
-    try:
-        _require_writable(folder)
-    except OSError as error:
-        raise _bad_folder(out, error) from error
-    _announce_slow(resolved, max_degree, samples, features)
-    try:
-        result = spectra.compute(
-            resolved, d, max_degree, samples=samples, features=features, seed=seed
-        )
-    except ValueError as error:
-        raise _bad_kernel(error) from error
-    k = result.first_negative_degree
-    if k is not None:
-        click.echo(
-            f"Warning: the kernel is not positive definite in dimension {d}: its eigenvalue of "
-            f"degree {k} is {result.quadrature[k]:.6g} ± {result.errors[k]:.1g}.",
-            err=True,
-        )
-    data = spectrum_table.summary(result)
-    _draw(partial(spectrum_figure.draw, result), folder)
-    spectrum_table.write(folder, data)
-    if as_json:
-        click.echo(report.to_json(data))
-    else:
-        click.echo(f"{spectrum_table.header(result)}\n")
-        click.echo(f"{spectrum_table.table(result)}\n")
-        click.echo(f"written to {folder}")
-
-
-def _bad_kernel(error: ValueError) -> click.BadParameter:
-    return click.BadParameter(f"{str(error).rstrip('.')}.", param_hint="KERNEL")
-
-
-def _bad_folder(out: Path, error: Exception) -> click.BadParameter:
-    return click.BadParameter(
-        f"the output folder must be one that can be written; got {str(out)!r} ({error}).",
-        param_hint="--out",
-    )
-
-
-def _announce_compilation() -> None:
-    if not _compiled():
-        click.echo("The first run compiles the numerics with Numba: about a minute.", err=True)
-
-
-def _announce_slow(kernel: Any, max_degree: int, *sizes: int | None) -> None:
-    """Announce what takes seconds within one call of a library, which reports no progress."""
-    from ..theory.kernels import DeepNTK
-
-    _announce_compilation()
-    if isinstance(kernel, DeepNTK) and max_degree > 1000:
-        seconds = 1.4e-6 * max_degree**2
-        click.echo(f"Integrating in high precision, about {seconds:.0f} s.", err=True)
-    for size in filter(None, sizes):
-        seconds = 10 * (size / 4000) ** 3
-        if seconds > 1:
-            click.echo(f"Diagonalizing a {size} x {size} matrix, about {seconds:.0f} s.", err=True)
-
-
 def _last_run(path: Path) -> dict[str, Any] | None:
     """Verdict, preset and seed of the last run, if there was one."""
     try:
@@ -348,14 +196,6 @@ def _last_run(path: Path) -> dict[str, Any] | None:
     except OSError:
         return None
     return {key: data[key] for key in ("verdict", "preset", "seed")}
-
-
-def _require_writable(folder: Path) -> None:
-    import tempfile
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        pass
 
 
 def _sweep(
@@ -371,7 +211,7 @@ def _sweep(
     grid = claim.presets[preset]
     cells = len(grid.conditions) * grid.repetitions
     resume = f"Finished cells are kept in {out / 'results.sqlite'}; the same command resumes."
-    _announce_compilation()
+    _console.announce_compilation()
     try:
         with tqdm(total=cells, desc=claim.name, unit="cell", file=sys.stderr) as bar:
 
@@ -388,11 +228,6 @@ def _sweep(
     except TerminatedWorkerError:
         click.echo(f"A worker was killed, perhaps for want of memory. {resume}", err=True)
         sys.exit(EXIT_CODES["undecided"])
-
-
-def _compiled() -> bool:
-    """Whether Numba has left compiled functions beside the sources."""
-    return any((Path(__file__).parents[1] / "numerics").rglob("*.nbi"))
 
 
 def _finish(
@@ -418,7 +253,7 @@ def _finish(
         for suffix in ("png", "pdf"):
             (folder / f"figure.{suffix}").unlink(missing_ok=True)
     else:
-        _draw(partial(claim.draw, sweep.results), folder)
+        _console.draw(partial(claim.draw, sweep.results), folder)
     report.write(folder, claim, grid, sweep.results, data)
     if as_json:
         click.echo(report.to_json(data))
@@ -435,14 +270,3 @@ def _finish(
     if sweep.failures:
         click.echo(f"The first failure in full:\n{sweep.failures[0].trace}", err=True)
     return EXIT_CODES[verdict.outcome]
-
-
-def _draw(draw: Callable[["Figure"], None], folder: Path) -> None:
-    from . import figures
-
-    with figures.style():
-        from matplotlib.figure import Figure
-
-        figure = Figure()
-        draw(figure)
-        figures.save(figure, folder)
