@@ -16,6 +16,7 @@ only finitely many degrees are.
 
 import math
 
+import mpmath
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
@@ -26,7 +27,7 @@ from scipy.special import gammaln, logsumexp
 from ._checks import check_integer
 from .activations import ReLUPower
 from .prediction import Prediction
-from .sphere import legendre_values, log_harmonic_dimensions, weight_constant
+from .sphere import legendre_values, log_harmonic_dimensions
 
 _MIN_DEGREE, _MAX_DEGREE = 1000, 2**20
 _N_TAIL_NODES = 40
@@ -127,7 +128,8 @@ def mean_abs_legendre(k: int, d: int) -> float:
     roots = eigvalsh_tridiagonal(np.zeros(k), off_diagonal)
     derivatives = np.abs(legendre_values(roots, d + 2, k - 1)[k - 1])
     total = np.sum(np.exp((d - 1) / 2 * np.log1p(-(roots**2))) * derivatives)
-    return 2 * float(weight_constant(d)) / (d - 1) * float(total)
+    weight_constant = mpmath.gammaprod([d / 2], [0.5, (d - 1) / 2])
+    return float(2 * weight_constant / (d - 1)) * float(total)
 
 
 def zonal_f2_norm(k: int, d: int, alpha: int = 1) -> float:
@@ -143,6 +145,7 @@ def zonal_f2_norm(k: int, d: int, alpha: int = 1) -> float:
     float
         Infinite where :math:`\lambda_k = 0`.
     """
+    k = check_integer("k", k, 0)
     log_eigenvalue = ReLUPower(alpha).log_eigenvalues(d, k)[-1]
     return float(np.exp(-(log_eigenvalue + log_harmonic_dimensions(d, k)[-1]) / 2))
 
