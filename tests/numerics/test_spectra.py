@@ -189,9 +189,9 @@ def test_errors_cover_and_are_not_wide(d):
         covered = distance <= errors
         n_cases, n_covered = n_cases + len(covered), n_covered + covered.sum()
         print(f"{name}, d = {d}: worst error / estimate {np.max(distance / errors):.2g}")
-        # Rounding a kernel of this size once costs eps * size * ||P_k||; 1000 are too many.
+        # Rounding a kernel of this size once costs eps * size * ||P_k||; 150 times is too wide.
         size = np.sqrt(np.mean(profile(np.cos(np.linspace(0, np.pi, 999)), d) ** 2))
-        assert (errors <= 1000 * np.finfo(float).eps * size * norms + 1e-307).all(), name
+        assert (errors <= 150 * np.finfo(float).eps * size * norms + 1e-307).all(), name
     assert n_covered >= 0.99 * n_cases
 
 
@@ -269,11 +269,11 @@ def test_jump_at_an_unknown_place_shows_in_the_errors(d):
 
 
 def test_degree_and_dimension_ten_thousand():
-    for d, max_degree in ((3, 10_000), (10_000, 10_000)):
+    for d, max_degree in ((2, 10_000), (10, 5000), (10_000, 10_000)):
         values, errors = spectra.eigenvalues(
             lambda u, d=d: kernels.arc_cosine(u, d, 1), d, max_degree
         )
-        for k in (0, 1, 2, 4, 51, 10_000):
+        for k in (0, 1, 2, 3, 4, 10, 51, 301, 2507, 4168, max_degree):
             with mp.workdps(30):
                 exact = funk_hecke(1, d, k) ** 2
             assert abs(mp.mpf(values[k]) - exact) <= errors[k], (d, k)
