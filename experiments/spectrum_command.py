@@ -145,6 +145,6 @@ def _announce_slow(kernel: Any, max_degree: int, *sizes: int | None) -> None:
         seconds = 1.4e-6 * max_degree**2
         click.echo(f"Integrating in high precision, about {seconds:.0f} s.", err=True)
     for size in filter(None, sizes):
-        seconds = 10 * (size / 4000) ** 3
+        seconds = 5 * (size / 4000) ** 3
         if seconds > 1:
             click.echo(f"Diagonalizing a {size} x {size} matrix, about {seconds:.0f} s.", err=True)

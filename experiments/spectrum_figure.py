@@ -8,7 +8,7 @@ import sympy
 from numpy.typing import NDArray
 
 from ..theory import kernels
-from ..theory.kernels import Kernel
+from ..theory.kernels import DeepNTK, Kernel
 from .figures import BLUE, GREEN, GREY, ORANGE, VERMILION
 from .spectrum import Spectrum
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Past this degree the curve shows nothing new, and a deep kernel's takes seconds.
-_LONGEST_CURVE = 500
 _MOST_POINTS = 40
 _LN10 = math.log(10)
 
@@ -83,7 +81,9 @@ def _branches(spectrum: Spectrum) -> list[_Branch]:
     exponent = kernel.decay_exponent(d)
     top = spectrum.max_degree
     if exponent != sympy.oo:
-        top = max(top, min(20 * d, _LONGEST_CURVE))
+        # A deep kernel's eigenvalues are integrals: past this degree they take seconds.
+        longest = 100 if isinstance(kernel, DeepNTK) else 1000
+        top = max(top, min(20 * d, longest))
     logs = kernels.log_eigenvalues(kernel, d, top) / _LN10
     k = np.arange(1, top + 1)
     if sympy.simplify(even - odd) == 0:
@@ -135,7 +135,7 @@ def _quadrature(axes: "Axes", spectrum: Spectrum) -> None:
         r"negative, $|\mu_k|$",
     )
     unresolved = ~positive & ~negative
-    bounds = np.maximum(values + errors, errors)[unresolved]
+    bounds = np.maximum(np.maximum(values, 0) + errors, np.finfo(float).tiny)[unresolved]
     _points(axes, k[unresolved], bounds, 0 * bounds, "v", GREY, "bound by quadrature")
 
 

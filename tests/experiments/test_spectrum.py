@@ -272,3 +272,15 @@ def test_a_multiplicity_too_large_for_json_is_null():
     assert data["degrees"][2]["multiplicity"] == 1000 * 1001 // 2 - 1
     assert data["degrees"][20]["multiplicity"] is None
     assert data["degrees"][20]["log_multiplicity"] > 53 * math.log(2)
+
+
+def test_a_slow_step_is_announced(tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lazyactive.experiments.spectrum.spectra.nystrom", _refuse)
+        result = invoke(tmp_path, "rbf", "--dim", 3, "--samples", 4000)
+    assert "Diagonalizing a 4000 x 4000 matrix" in result.stderr
+    assert "not today" in result.stderr
+
+
+def _refuse(X, profile):
+    raise ValueError("not today")
