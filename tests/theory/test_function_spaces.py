@@ -18,7 +18,12 @@ from lazyactive.theory.function_spaces import (
     zonal_f1_norm,
     zonal_f2_norm,
 )
-from lazyactive.theory.sphere import harmonic_dimension, legendre_values, mean
+from lazyactive.theory.sphere import (
+    harmonic_dimension,
+    legendre_values,
+    log_harmonic_dimensions,
+    mean,
+)
 
 
 def legendre(k, d, t):
@@ -271,6 +276,22 @@ def test_ridge_path_against_the_other_form(d, penalty, alpha):
             k += 1
         expected = float(mpmath.sqrt(squared_norm)), float(mpmath.sqrt(squared_distance))
     assert ridge_path(penalty, d, alpha) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("d", "cutoff"), [(3, 5000), (30, 2000)])
+def test_ridge_path_against_plain_sums_when_many_degrees_are_learned(d, cutoff):
+    # The terms of the squared distance fall as k^-8, so that 40 times the cut-off leave 1e-11.
+    log_mu = ReLUPower(3).log_eigenvalues(d, 40 * cutoff)
+    log_dimension = log_harmonic_dimensions(d, 40 * cutoff)
+    penalty = math.exp(log_mu[cutoff])
+    kept = np.isfinite(log_mu)
+    log_mu, log_dimension = log_mu[kept], log_dimension[kept]
+    ratio = np.exp(log_mu) / penalty
+    expected = (
+        math.sqrt(np.sum(np.exp(log_dimension) * (ratio / (1 + ratio)) ** 2)),
+        math.sqrt(np.sum(np.exp(log_dimension + log_mu) / (1 + ratio) ** 2)),
+    )
+    assert ridge_path(penalty, d, alpha=3) == pytest.approx(expected, rel=1e-10)
 
 
 @pytest.mark.parametrize("alpha", [1, 2])
