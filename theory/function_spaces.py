@@ -238,7 +238,7 @@ def ridge_path(
 def neuron_to_f2_ball(delta: ArrayLike, d: int, alpha: int = 1) -> np.ndarray | float:
     r"""Distance in :math:`L_2(\tau)` from one neuron to the ball of F2 of radius `delta`, exactly.
 
-    The penalty at which `ridge_path` has the norm `delta` is found by bisection.
+    The penalty at which `ridge_path` has the norm `delta` is found by a bracketed search.
 
     Parameters
     ----------
