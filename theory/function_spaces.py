@@ -29,7 +29,8 @@ from .activations import ReLUPower
 from .prediction import Prediction
 from .sphere import legendre_values, log_harmonic_dimensions
 
-_MIN_DEGREE, _MAX_DEGREE = 1000, 2**20
+# Beyond the largest degree the rounding of log-gamma exceeds a relative error of 1e-10.
+_MIN_DEGREE, _MAX_DEGREE = 1000, 2**17
 _N_TAIL_NODES = 40
 
 _delta, _K = sympy.symbols("delta K", positive=True)
@@ -224,7 +225,7 @@ def ridge_path(
     Raises
     ------
     ValueError
-        If an argument is out of range, or more than a million degrees are needed.
+        If an argument is out of range, or more than 131072 degrees are needed.
     """
     penalty = np.asarray(penalty, dtype=np.float64)
     if not np.all((penalty > 0) & np.isfinite(penalty)):
@@ -254,7 +255,7 @@ def neuron_to_f2_ball(delta: ArrayLike, d: int, alpha: int = 1) -> np.ndarray | 
     Raises
     ------
     ValueError
-        If an argument is out of range, or more than a million degrees are needed.
+        If an argument is out of range, or more than 131072 degrees are needed.
     """
     delta = np.asarray(delta, dtype=np.float64)
     if not np.all((delta >= 0) & np.isfinite(delta)):

@@ -230,7 +230,7 @@ def test_ridge_path_table(d, penalty, delta, distance):
     assert neuron_to_f2_ball(delta, d) == pytest.approx(distance, rel=1e-12)
 
 
-@pytest.mark.parametrize("penalty", [1e3, 1.0, 1e-2, 1e-5, 1e-9])
+@pytest.mark.parametrize("penalty", [1e3, 1.0, 1e-2, 1e-5, 1e-9, 1e-10])
 def test_ridge_path_of_the_step_on_the_circle(penalty):
     # d = 2, alpha = 0: lambda_0 = 1/2 and |lambda_k| = 1/(pi k) for odd k. With
     # b = 1/(pi sqrt(penalty)), s_k = b^2/(k^2 + b^2), and the partial fractions of tanh give
