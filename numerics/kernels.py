@@ -1,7 +1,7 @@
 r"""Zonal kernels as functions of the cosine :math:`u = \langle x, y\rangle`.
 
-Each takes an array of cosines and returns an array of the same shape; rounding beyond [-1, 1] is
-cut.
+Each takes an array of cosines and returns an array of the same shape, of the same type if that is
+wider than float64; rounding beyond [-1, 1] is cut.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def leaky_relu(cosine: ArrayLike, d: int, a: float, b: float, alpha: int = 1) ->
 
     The two halves of a feature never act together, so the cross term pairs x with -y.
     """
-    u = np.asarray(cosine, dtype=np.float64)
+    u = np.asarray(cosine)
     return (a * a + b * b) * arc_cosine(u, d, alpha) + 2 * a * b * arc_cosine(-u, d, alpha)
 
 
@@ -63,13 +63,12 @@ def neural_tangent(cosine: ArrayLike, depth: int = 2) -> NDArray:
 
 def rbf(cosine: ArrayLike, scale: float = 1.0) -> NDArray:
     r"""Return :math:`\exp(-\|x-y\|^2 / 2 s^2)`, that is :math:`\exp(-(1-u)/s^2)`."""
-    return np.exp((np.asarray(cosine, dtype=np.float64) - 1) / scale**2)
+    return np.exp((_cosine(cosine) - 1) / scale**2)
 
 
 def laplace(cosine: ArrayLike, rate: float = 1.0) -> NDArray:
     r"""Return :math:`\exp(-c \|x-y\|)`, where :math:`\|x-y\|^2 = 2 (1 - u)`."""
-    u = np.minimum(np.asarray(cosine, dtype=np.float64), 1.0)
-    return np.exp(-rate * np.sqrt(2 * (1 - u)))
+    return np.exp(-rate * np.sqrt(2 * (1 - _cosine(cosine))))
 
 
 def stein_rbf(cosine: ArrayLike, d: int, scale: float = 1.0) -> NDArray:
@@ -82,14 +81,19 @@ def stein_rbf(cosine: ArrayLike, d: int, scale: float = 1.0) -> NDArray:
 
     derived here, and :math:`\kappa' = \kappa/s^2, \kappa'' = \kappa/s^4`.
     """
-    u = np.asarray(cosine, dtype=np.float64)
+    u = _cosine(cosine)
     z = scale**-2.0
     outer = (1 - u) * (1 + u)
     factor = (d - 1) ** 2 * u + (d - 1) * z - outer * ((2 * d - 1) * z + u * z * z)
     return factor * rbf(u, scale)
 
 
+def _cosine(cosine: ArrayLike) -> NDArray:
+    u = np.asarray(cosine)
+    return np.clip(u.astype(np.promote_types(u.dtype, np.float64), copy=False), -1, 1)
+
+
 def _angle(cosine: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
     """Return u cut to [-1, 1], the sine of its angle phi, and pi - phi."""
-    u = np.clip(np.asarray(cosine, dtype=np.float64), -1.0, 1.0)
+    u = _cosine(cosine)
     return u, np.sqrt((1 - u) * (1 + u)), np.arccos(-u)

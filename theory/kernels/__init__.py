@@ -65,7 +65,8 @@ def get(name: str) -> Kernel:
     if match is None or match[1] not in FAMILIES:
         close = difflib.get_close_matches(name, ALL_KERNELS, n=3, cutoff=0.4) or list(ALL_KERNELS)
         raise ValueError(f"kernel must be one of {', '.join(close)}, got {name!r}.")
-    arguments = [_argument(text) for text in match[2].split(",")] if match[2] else []
+    # Commas inside inner parentheses belong to a kernel that is itself a parameter.
+    arguments = [_argument(text) for text in re.split(r",(?![^(]*\))", match[2] or "") if text]
     try:
         return FAMILIES[match[1]](*arguments)
     except TypeError:
