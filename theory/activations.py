@@ -100,13 +100,24 @@ class ReLUPower:
         # Gamma(d/2) / Gamma(d/2 + s) = B(d/2, s) / Gamma(s); raised by one, so that s may be 0.
         s = (alpha + k) / 2
         fall = log_beta(d / 2, s + 1) - gammaln(s + 1) + np.log(d / 2 + s)
-        logs[: len(k)] = fall - gammaln(1 + (alpha - k) / 2)
+        constant = gammaln(alpha + 1) - (alpha + 1) * np.log(2)
+        logs[: len(k)] = 2 * (constant + fall - gammaln(1 + (alpha - k) / 2))
         k = np.arange(alpha + 1, max_degree + 1, 2)
-        # Euler's reflection of 1 / Gamma(1 + (alpha - k) / 2).
-        b = (k - alpha) / 2
+        logs[k] = self.log_tail_eigenvalues(k, d)
+        return logs
+
+    def log_tail_eigenvalues(self, k: np.ndarray, d: int) -> np.ndarray:
+        r"""Logarithms of the eigenvalues of degrees k > alpha, k - alpha odd, for real k as well.
+
+        Euler's reflection of :math:`1/\Gamma(1+(\alpha-k)/2)` leaves
+
+        .. math:: |\lambda_k| = \frac{\Gamma(\alpha+1)}{2^{\alpha+1}\pi}\,
+                  \frac{B(d/2, (k-\alpha)/2)}{((d+k-\alpha)/2)_\alpha} .
+        """
+        alpha, b = self.alpha, (np.asarray(k) - self.alpha) / 2
         products = np.log(d / 2 + b[:, None] + np.arange(alpha)).sum(axis=1)
-        logs[k] = log_beta(d / 2, b) - products - np.log(np.pi)
-        return 2 * (logs + gammaln(alpha + 1) - (alpha + 1) * np.log(2))
+        constant = gammaln(alpha + 1) - (alpha + 1) * np.log(2) - np.log(np.pi)
+        return 2 * (constant + log_beta(d / 2, b) - products)
 
     def kernel(self, u: ArrayLike, d: int) -> np.ndarray:
         r"""Kernel of uniformly distributed features at :math:`u = \langle x, y\rangle`.

@@ -27,10 +27,10 @@ from scipy.special import gammaln, logsumexp
 from ._checks import check_integer
 from .activations import ReLUPower
 from .prediction import Prediction
-from .sphere import legendre_values, log_harmonic_dimensions
+from .sphere import legendre_values, log_dimension, log_harmonic_dimensions
 
-# Beyond the largest degree the rounding of log-gamma exceeds a relative error of 1e-10.
-_MIN_DEGREE, _MAX_DEGREE = 1000, 2**17
+# The largest degree bounds the memory: 100 MB.
+_MIN_DEGREE, _MAX_DEGREE = 1000, 2**22
 _N_TAIL_NODES = 40
 
 _delta, _K = sympy.symbols("delta K", positive=True)
@@ -225,7 +225,7 @@ def ridge_path(
     Raises
     ------
     ValueError
-        If an argument is out of range, or more than 131072 degrees are needed.
+        If an argument is out of range, or more than four million degrees are needed.
     """
     penalty = np.asarray(penalty, dtype=np.float64)
     if not np.all((penalty > 0) & np.isfinite(penalty)):
@@ -255,7 +255,7 @@ def neuron_to_f2_ball(delta: ArrayLike, d: int, alpha: int = 1) -> np.ndarray | 
     Raises
     ------
     ValueError
-        If an argument is out of range, or more than 131072 degrees are needed.
+        If an argument is out of range, or more than four million degrees are needed.
     """
     delta = np.asarray(delta, dtype=np.float64)
     if not np.all((delta >= 0) & np.isfinite(delta)):
@@ -357,7 +357,7 @@ def _degrees(log_penalty: float, d: int, alpha: int) -> tuple[np.ndarray, np.nda
     up to a relative error of order M^{-4}, and Gauss and Legendre's rule in x = M/q does the
     integral: g(M/x)/x^2 is analytic around [0, 1].
     """
-    power = d + 2 * alpha
+    relu, power = ReLUPower(alpha), d + 2 * alpha
     log_constant = _log_constant(d, alpha)
     log_learned = math.log(2) + (log_constant - log_penalty) / power
     cutoff = max(math.log(_MIN_DEGREE), math.log(2 * d), math.log(4) + log_learned)
@@ -373,12 +373,9 @@ def _degrees(log_penalty: float, d: int, alpha: int) -> tuple[np.ndarray, np.nda
     k = np.concatenate([np.arange(alpha + 1, last + 3, 2), midpoint / x - half])
     weights = np.concatenate([np.ones(k.size - x.size), node_weights / 4 * midpoint / x**2])
     weights[-x.size - 2 : -x.size] = 1 - 1 / 24, 1 / 24
-    # These two continue N and mu from the degrees of one parity to real k > alpha.
-    log_dimension = np.log(2 * k + d - 2) + gammaln(k + d - 2) - gammaln(k + 1) - gammaln(d - 1)
-    log_mu = log_constant + 2 * (gammaln((k - alpha) / 2) - gammaln((d + alpha + k) / 2))
     # Of the degrees up to alpha none has a vanishing eigenvalue.
     return (
-        np.concatenate([log_harmonic_dimensions(d, alpha), log_dimension]),
-        np.concatenate([ReLUPower(alpha).log_eigenvalues(d, alpha), log_mu]),
+        np.concatenate([log_harmonic_dimensions(d, alpha), log_dimension(k, d)]),
+        np.concatenate([relu.log_eigenvalues(d, alpha), relu.log_tail_eigenvalues(k, d)]),
         np.concatenate([np.ones(alpha + 1), weights]),
     )

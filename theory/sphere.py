@@ -48,9 +48,12 @@ def harmonic_dimension(d: int, k: int) -> int:
 def log_harmonic_dimensions(d: int, max_degree: int) -> np.ndarray:
     """Logarithms of N(d, 0), ..., N(d, max_degree), shape (max_degree + 1,), without overflow."""
     d, max_degree = check_integer("d", d, 2), check_integer("max_degree", max_degree, 0)
-    k = np.arange(1, max_degree + 1)
-    values = np.log((2 * k + d - 2) / (k * (k + d - 2.0))) - log_beta(k, d - 1)
-    return np.concatenate([[0.0], values])
+    return np.concatenate([[0.0], log_dimension(np.arange(1.0, max_degree + 1), d)])
+
+
+def log_dimension(k: np.ndarray, d: int) -> np.ndarray:
+    """Logarithm of N(d, k), continued to real k > 0."""
+    return np.log((2 * k + d - 2) / (k * (k + d - 2))) - log_beta(k, d - 1)
 
 
 def legendre(k: int, d: int, t: sympy.Expr | None = None) -> sympy.Expr:

@@ -1,5 +1,11 @@
 """One claim, one file; importing this package registers them all."""
 
-from . import maximum_likelihood
+from . import function_spaces, maximum_likelihood, neuron_to_ball, sample_spectra, spectra
 
-__all__ = ["maximum_likelihood"]
+__all__ = [
+    "function_spaces",
+    "maximum_likelihood",
+    "neuron_to_ball",
+    "sample_spectra",
+    "spectra",
+]
