@@ -1,0 +1,188 @@
+"""Eigenvalues of a finite sample, and of finitely many features, against a kernel's spectrum."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .. import statistics
+from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
+from ._enclosures import equality, within
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.figure import Figure
+
+SIGNIFICANT = 3.0
+N_GROUPS = 3
+EIGENVALUE_PRECISION = 0.01
+
+
+class SampleSpectra(Claim):
+    """Eigenvalues of Gram matrices, in groups, against the exact spectrum."""
+
+    name = "spectrum-nystrom"
+    statement = (
+        "The spectrum of a kernel matrix of n uniform points, or of n random features, falls into "
+        "groups of N(d, k) eigenvalues around the exact eigenvalues of the kernel."
+    )
+    source = "koltchinskii2000random, section 4"
+    reported = tuple(f"eigenvalue_{i}" for i in range(N_GROUPS))
+    cases = (
+        ("sample", "arc-cosine(1)", 10),
+        ("sample", "rbf(1)", 3),
+        ("sample", "laplace(1)", 3),
+        ("features", "arc-cosine(0)", 3),
+        ("features", "arc-cosine(1)", 5),
+    )
+
+    def __init__(self) -> None:
+        self.presets = {
+            "quick": Preset(self._grid(1000), 20),
+            "paper": Preset(self._grid(1000) + self._grid(4000), 20),
+        }
+
+    def _grid(self, n: int) -> tuple[Condition, ...]:
+        return tuple({"of": of, "kernel": name, "d": d, "n": n} for of, name, d in self.cases)
+
+    def cost(self, condition: Condition) -> float:
+        """Diagonalizing an n by n matrix."""
+        return float(condition["n"]) ** 3
+
+    def predict(self, condition: Condition) -> dict[str, float]:
+        """The largest eigenvalues, and the dimensions of their eigenspaces."""
+        import numpy as np
+
+        from ...theory import kernels, sphere
+
+        d = int(condition["d"])
+        mu = kernels.eigenvalues(kernels.get(str(condition["kernel"])), d, 2 * N_GROUPS)
+        degrees = np.argsort(-mu, kind="stable")[:N_GROUPS]
+        prediction = {}
+        for i, k in enumerate(degrees):
+            prediction[f"eigenvalue_{i}"] = float(mu[k])
+            prediction[f"multiplicity_{i}"] = float(sphere.harmonic_dimension(d, int(k)))
+        return prediction
+
+    def measure(
+        self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """Group means of one Gram matrix; groups that were not found are zero."""
+        from ...numerics import spectra
+        from ...numerics.sphere import uniform
+
+        X = uniform(int(condition["n"]), int(condition["d"]), rng)
+        if condition["of"] == "features":
+            order = int(str(condition["kernel"])[-2])
+            spectrum = spectra.random_features(X, order, N_GROUPS)
+        else:
+            spectrum = spectra.nystrom(X, _profile(str(condition["kernel"]), X.shape[1]), N_GROUPS)
+        measured = {}
+        for i in range(N_GROUPS):
+            found = i < len(spectrum.values) and math.isfinite(spectrum.standard_errors[i])
+            size = spectrum.multiplicities[i] if i < len(spectrum.multiplicities) else 0
+            measured[f"eigenvalue_{i}"] = float(spectrum.values[i]) if found else 0.0
+            measured[f"standard_error_{i}"] = float(spectrum.standard_errors[i]) if found else 0.0
+            measured[f"multiplicity_{i}"] = float(size)
+        return measured
+
+    def verdict(self, results: Sequence[Result]) -> Verdict:
+        """Multiplicities exactly, group means within three standard errors."""
+        checks = []
+        for condition in _conditions(results):
+            own, predicted = select(results, **condition), self.predict(condition)
+            label = "{of}, {kernel}, d = {d}, n = {n}".format_map(dict(condition))
+            checks.append(_multiplicities(label, own, predicted))
+            cases = {}
+            for i in range(N_GROUPS):
+                exact = predicted[f"eigenvalue_{i}"]
+                mean = math.fsum(values(own, f"eigenvalue_{i}")) / len(own)
+                errors = values(own, f"standard_error_{i}")
+                half = SIGNIFICANT * math.sqrt(math.fsum(e * e for e in errors)) / len(own)
+                missing = 0.0 in values(own, f"eigenvalue_{i}")
+                interval = within(mean / exact, math.inf if missing else half / exact)
+                cases[f"group {i + 1}"] = (interval, 1.0, EIGENVALUE_PRECISION)
+            checks.append(
+                equality(
+                    f"{label}: eigenvalues",
+                    f"measured over exact eigenvalue is 1 within {SIGNIFICANT:g} standard errors "
+                    f"of the mean of {len(own)} samples",
+                    cases,
+                )
+            )
+        return Verdict(tuple(checks))
+
+    def draw(self, results: Sequence[Result], figure: "Figure") -> None:
+        """Measured over exact eigenvalue, each repetition a point."""
+        from .. import figures
+
+        conditions = _conditions(results)
+        figure.set_size_inches(7, 0.8 + 0.42 * len(conditions))
+        axes = figure.subplots()
+        colors = figures.BLUE, figures.VERMILION, figures.GREEN
+        for row, condition in enumerate(conditions):
+            own, predicted = select(results, **condition), self.predict(condition)
+            for i, color in enumerate(colors):
+                exact = predicted[f"eigenvalue_{i}"]
+                y = row + 0.22 * (i - 1)
+                ratios = [v / exact for v in values(own, f"eigenvalue_{i}") if v > 0]
+                axes.plot(ratios, [y] * len(ratios), "|", color=color, alpha=0.6, markersize=7)
+                average = statistics.mean(ratios) if ratios else None
+                if average:
+                    axes.plot(average.value, y, "o", color=color, markersize=4)
+        for i, color in enumerate(colors):
+            axes.plot([], [], "o", color=color, label=f"group {i + 1}")
+        axes.axvline(1.0, color=figures.GREY, linewidth=1, label="exact")
+        axes.set_yticks(
+            range(len(conditions)),
+            ["{of}, {kernel}, $d={d}$, $n={n}$".format_map(dict(c)) for c in conditions],
+        )
+        axes.invert_yaxis()
+        axes.set_xlabel("group mean over exact eigenvalue; bars: single samples")
+        figure.legend(loc="outside lower center", ncols=N_GROUPS + 1)
+
+
+def _multiplicities(label: str, own: Sequence[Result], predicted: Mapping[str, float]) -> Check:
+    """Sizes of the groups in every repetition; a group that was not found decides nothing."""
+    names = [f"multiplicity_{i}" for i in range(N_GROUPS)]
+    sizes = [tuple(result.values[name] for name in names) for result in own]
+    exact = tuple(predicted[name] for name in names)
+    right = sum(size == exact for size in sizes)
+    outcome: statistics.Outcome = "holds"
+    if any(m not in (0.0, n) for size in sizes for m, n in zip(size, exact, strict=True)):
+        outcome = "fails"
+    elif right < len(sizes):
+        outcome = "undecided"
+    groups = ", ".join(f"{n:g}" for n in exact)
+    return Check(
+        f"{label}: multiplicities",
+        f"the number of samples whose leading groups have {groups} members is all of them",
+        right,
+        None,
+        len(sizes),
+        outcome,
+    )
+
+
+def _conditions(results: Sequence[Result]) -> list[Condition]:
+    """The different conditions, in order."""
+    return list({tuple(r.condition.items()): r.condition for r in results}.values())
+
+
+def _profile(kernel: str, d: int) -> Callable:
+    """The kernel as a function of the cosine, from ``numerics``."""
+    from ...numerics import kernels
+
+    profiles: dict[str, Callable] = {
+        "arc-cosine(1)": lambda u: kernels.arc_cosine(u, d, 1),
+        "rbf(1)": kernels.rbf,
+        "laplace(1)": kernels.laplace,
+    }
+    return profiles[kernel]
+
+
+def _conditions(results: Sequence[Result]) -> list[Condition]:
+    """The different conditions, in order."""
+    return list({tuple(r.condition.items()): r.condition for r in results}.values())
+
+
+register(SampleSpectra())
