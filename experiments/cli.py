@@ -1,6 +1,7 @@
 """The command line; every heavy import waits until its command runs."""
 
 import json
+import os
 import sys
 import traceback
 from functools import partial
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 EXIT_CODES = {"holds": 0, "fails": 1, "undecided": 3}
 CRASHED = 70
+CLOSED = 141
 INTERRUPTED = 130
 
 
@@ -29,6 +31,10 @@ class _Group(click.Group):
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            # The reader, such as head, has enough; nothing more can be said on this stream.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(CLOSED)
         except Exception:
             traceback.print_exc()
             sys.exit(CRASHED)

@@ -83,10 +83,12 @@ def profile(expression: sympy.Expr) -> Callable[[ArrayLike], NDArray]:
     compiled = sympy.lambdify(_T, expression, ["numpy", "scipy"])
 
     def evaluate(cosine: ArrayLike) -> NDArray:
-        u = np.asarray(cosine, dtype=np.float64)
+        u = np.asarray(cosine)
+        # Long double stays: it resolves eigenvalues below the rounding of float64.
+        u = u.astype(np.promote_types(u.dtype, np.float64), copy=False)
         with np.errstate(all="ignore"):
             values = compiled(u)
-        return np.array(np.broadcast_to(values, u.shape), dtype=np.float64)
+        return np.array(np.broadcast_to(values, u.shape), dtype=np.result_type(values, u))
 
     return evaluate
 

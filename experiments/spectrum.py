@@ -114,7 +114,9 @@ def resolve(text: str) -> Kernel | sympy.Expr:
     try:
         return expressions.parse(text)
     except ValueError:
-        if difflib.get_close_matches(text.partition("(")[0].strip(), kernels.FAMILIES):
+        family = text.partition("(")[0].strip()
+        misspelt = difflib.get_close_matches(family, kernels.FAMILIES)
+        if misspelt and family not in expressions.FUNCTIONS:
             raise unknown from None
         raise
 

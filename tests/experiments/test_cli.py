@@ -195,3 +195,13 @@ def test_help_imports_nothing_heavy(command):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("heavy: []")
+
+
+def test_a_reader_that_has_gone_is_no_crash():
+    code = "from lazyactive.experiments.cli import main; main(['rates'])"
+    run = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    run.stdout.close()
+    assert run.stderr.read() == b""
+    assert run.wait() == 141
