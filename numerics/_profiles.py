@@ -15,9 +15,11 @@ def evaluate(profile: Callable, t: NDArray) -> NDArray:
     Raises
     ------
     ValueError
-        If a value is NaN, infinite or complex; an exception of `profile` at single numbers is
-        passed on.
+        If it can't be called, or a value is NaN, infinite or complex; an exception of `profile` at
+        single numbers is passed on.
     """
+    if not callable(profile):
+        raise ValueError(f"profile must be a function of the cosine, but it is {profile!r}.")
     for points in (t, t.astype(np.float64)):
         try:
             with np.errstate(all="ignore"):

@@ -81,7 +81,7 @@ def legendre(t: ArrayLike, d: int, max_degree: int) -> NDArray:
     points = check_vector(np.ravel(t), name="t").astype(np.float64, copy=False)
     outside = np.abs(points) > 1
     if outside.any():
-        raise ValueError(f"t must lie in [-1, 1], but it contains {points[outside][0]!r}.")
+        raise ValueError(f"t must lie in [-1, 1], but it contains {points[outside][0]}.")
     out = np.empty((max_degree + 1, len(points)))
     legendre_table(points, ratios(d, max_degree), out)
     return out.reshape(max_degree + 1, *np.shape(t))

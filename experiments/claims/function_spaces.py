@@ -48,7 +48,7 @@ class Norms(Claim):
                 _norm_grid((3, 5), (2, 4, 8), (2, 8, 16, 32)), 1, {"degree": 160, "samples": 10_000}
             ),
             "paper": Preset(
-                _norm_grid((3, 5, 8), (2, 4, 8, 12), (2, 8, 16, 32, 48)),
+                _norm_grid((3, 5, 8), (2, 4, 8, 12), (2, 8, 16, 32, 64)),
                 1,
                 {"degree": 240, "samples": 40_000},
             ),

@@ -120,11 +120,11 @@ class NeuronToBall(Claim):
             mean = statistics.mean(values(cell, "squared_distance"), level)
             again = statistics.mean(values(cell, "twice_extrapolated"), level)
             half = mean.half_width + abs(again.value - mean.value)
-            interval = within(mean.value / exact, half / exact)
+            interval = _root(within(mean.value / exact, half / exact))
             cases[f"delta = {delta:g}"] = (interval, 1.0, DISTANCE_PRECISION)
         return equality(
             f"d = {d}: distance",
-            "measured over exact squared distance is 1 within Student's interval (95% for all "
+            "measured over exact distance is 1 within Student's interval (95% for all "
             "radii together) plus the change by a second extrapolation",
             cases,
         )
@@ -162,13 +162,10 @@ class NeuronToBall(Claim):
             axes.plot(dense, [c["squared_distance"] ** 0.5 for c in curves], color=color)
             axes.plot(dense, [c["asymptote"] ** 0.5 for c in curves], ":", color=color)
             measured = [
-                statistics.mean(values(select(own, delta=r), "squared_distance")) for r in radii
+                _root(statistics.mean(values(select(own, delta=r), "squared_distance")))
+                for r in radii
             ]
-            roots = [
-                statistics.Interval(*(math.sqrt(max(end, 0.0)) for end in interval))
-                for interval in measured
-            ]
-            figures.points(axes, radii, roots, label=f"$d = {d}$", color=color, marker=marker)
+            figures.points(axes, radii, measured, label=f"$d = {d}$", color=color, marker=marker)
         axes.plot([], [], color=figures.GREY, label="exact")
         axes.plot([], [], ":", color=figures.GREY, label="asymptote")
         ticks = sorted({float(result.condition["delta"]) for result in results})
@@ -211,6 +208,11 @@ def squared_distance(features: "NDArray", targets: "NDArray", delta: float) -> f
 
 def _radius_grid(radii: Mapping[int, Sequence[float]]) -> tuple[Condition, ...]:
     return tuple({"d": d, "delta": delta} for d, deltas in radii.items() for delta in deltas)
+
+
+def _root(interval: statistics.Interval) -> statistics.Interval:
+    """The interval of a distance, from that of its square."""
+    return statistics.Interval(*(math.sqrt(max(end, 0.0)) for end in interval))
 
 
 def _dimensions(results: Sequence[Result]) -> list[int]:

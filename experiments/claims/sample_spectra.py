@@ -25,7 +25,7 @@ class SampleSpectra(Claim):
         "The spectrum of a kernel matrix of n uniform points, or of n random features, falls into "
         "groups of N(d, k) eigenvalues around the exact eigenvalues of the kernel."
     )
-    source = "koltchinskii2000random, section 4"
+    source = "koltchinskii2000random; derived in lazyactive.numerics.sample_spectra"
     reported = tuple(f"eigenvalue_{i}" for i in range(N_GROUPS))
     cases = (
         ("sample", "arc-cosine(1)", 10),

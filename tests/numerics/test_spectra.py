@@ -324,6 +324,8 @@ def test_bad_profiles_are_refused():
         spectra.eigenvalues(lambda t: np.sqrt(t), 3, 5)
     with pytest.raises(ValueError, match=r"profile must return real numbers"):
         spectra.eigenvalues(lambda t: np.exp(1j * t), 3, 5)
+    with pytest.raises(ValueError, match="profile must be a function of the cosine, but it is 3"):
+        spectra.eigenvalues(3, 3, 5)
     with pytest.raises(ZeroDivisionError):
         spectra.eigenvalues(lambda t: 1 / 0, 3, 5)
     with pytest.raises(ValueError, match="d must be an integer >= 2"):
