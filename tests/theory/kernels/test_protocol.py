@@ -14,7 +14,8 @@ from lazyactive.theory.sphere import legendre, log_harmonic_dimensions, mean
 
 BIBLIOGRAPHY = (Path(__file__).parents[3] / "references.bib").read_text()
 MORE = ["arc-cosine(2,gaussian)", "leaky-relu(1,1,2)", "leaky-relu(1,-1,1)", "deep-ntk(2)"]
-MORE += ["deep-ntk(5)", "rbf(0.3)", "rbf(4)", "laplace(0.2)", "laplace(8)", "stein(leaky-relu(1,-0.1,1))"]
+MORE += ["deep-ntk(5)", "rbf(0.3)", "rbf(4)", "laplace(0.2)", "laplace(8)"]
+MORE += ["stein(leaky-relu(1,-0.1,1))"]
 KERNELS = [*ALL_KERNELS.values(), *map(kernels.get, MORE)]
 CLOSED = [kernel for kernel in KERNELS if not isinstance(kernel, DeepNTK)]
 DEGREES = [*range(8), 10, 11, 50, 51, 100, 101, 333, 334, 1000, 1001, 5000, 5001, 9999, 10000]
