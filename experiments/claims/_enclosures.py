@@ -37,7 +37,7 @@ def equality(name: str, statement: str, cases: Mapping[str, Case]) -> Check:
 
 def equal(interval: Interval, predicted: float, precision: float) -> Outcome:
     """Whether an interval contains the prediction, and its half-width is at most `precision`."""
-    if not interval.low <= predicted <= interval.high:
+    if interval.low > predicted or interval.high < predicted:
         return "fails"
     return "holds" if interval.half_width <= precision else "undecided"
 

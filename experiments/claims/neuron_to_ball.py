@@ -153,6 +153,7 @@ class NeuronToBall(Claim):
         from .. import figures
 
         axes = figures.panels(figure, 1)[0]
+        figure.set_size_inches(5.2, 3.6)
         colors = figures.BLUE, figures.VERMILION, figures.GREEN
         for color, marker, d in zip(colors, "os^", _dimensions(results), strict=False):
             own = select(results, d=d)
@@ -171,7 +172,7 @@ class NeuronToBall(Claim):
         ticks = sorted({float(result.condition["delta"]) for result in results})
         figures.log_axes(axes, ticks, r"radius $\delta$ of the ball of F2")
         axes.set_ylabel(r"distance from a neuron in $L^2(\tau)$")
-        figures.legend_below(figure)
+        figure.legend(loc="outside lower center", ncols=5, columnspacing=1.2)
 
 
 def squared_distance(features: "NDArray", targets: "NDArray", delta: float) -> float:

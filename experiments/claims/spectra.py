@@ -350,7 +350,7 @@ register(
             "laplace(1)": ("even", "odd"),
             "rbf(1)": ("octaves",),
         },
-        {"quick": (2, 3, 5), "paper": (2, 3, 4, 5, 6, 7)},
+        {"quick": (2, 3, 5), "paper": (2, 3, 4, 5)},
     )
 )
 register(
