@@ -82,11 +82,15 @@ class NeuronToBall(Claim):
     def verdict(self, results: Sequence[Result]) -> Verdict:
         """Distance at every radius, and the local slope, in every dimension."""
         checks = []
-        for d in _dimensions(results):
+        dimensions = _dimensions(results)
+        cells = {tuple(result.condition.items()) for result in results}
+        # Together all intervals, one for each cell and each slope, have the level of 95%.
+        level = 1 - 0.05 / (len(cells) + len(dimensions))
+        for d in dimensions:
             own = select(results, d=d)
             radii = sorted({float(result.condition["delta"]) for result in own})
-            checks.append(self._distances(d, radii, own))
-            slope = self._slope([radius for radius in radii if radius >= FIRST_RADIUS], own)
+            checks.append(self._distances(d, radii, own, level))
+            slope = self._slope([r for r in radii if r >= FIRST_RADIUS], own, level)
             predicted = self._predicted_slope(d, radii)
             checks.append(
                 equality(
@@ -110,10 +114,10 @@ class NeuronToBall(Claim):
                 )
         return Verdict(tuple(checks))
 
-    def _distances(self, d: int, radii: Sequence[float], own: Sequence[Result]) -> Check:
+    def _distances(
+        self, d: int, radii: Sequence[float], own: Sequence[Result], level: float
+    ) -> Check:
         cases = {}
-        # Together the intervals of one dimension have the level of 95%.
-        level = 1 - 0.05 / len(radii)
         for delta in radii:
             cell = select(own, delta=delta)
             exact = self.predict(cell[0].condition)["squared_distance"]
@@ -124,15 +128,17 @@ class NeuronToBall(Claim):
             cases[f"delta = {delta:g}"] = (interval, 1.0, DISTANCE_PRECISION)
         return equality(
             f"d = {d}: distance",
-            "measured over exact distance is 1 within Student's interval (95% for all "
-            "radii together) plus the change by a second extrapolation",
+            "measured over exact distance is 1 within Student's interval (95% for the "
+            "whole claim) plus the change by a second extrapolation",
             cases,
         )
 
-    def _slope(self, radii: Sequence[float], own: Sequence[Result]) -> statistics.Interval:
+    def _slope(
+        self, radii: Sequence[float], own: Sequence[Result], level: float
+    ) -> statistics.Interval:
         """Student's interval, and the change by a second extrapolation on either side."""
         once, twice = (
-            statistics.slope(radii, [values(select(own, delta=r), name) for r in radii])
+            statistics.slope(radii, [values(select(own, delta=r), name) for r in radii], level)
             for name in ("squared_distance", "twice_extrapolated")
         )
         change = abs(twice.value - once.value)

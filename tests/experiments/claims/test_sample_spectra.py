@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pytest
+
+from lazyactive.experiments import claim as registry
+from lazyactive.experiments.claim import Result
+from lazyactive.experiments.figures import style
+
+TARGET = {"of": "sample", "kernel": "rbf(1)", "d": 3, "n": 1000}
+LABEL = "sample, rbf(1), d = 3, n = 1000"
+
+
+@pytest.fixture
+def claim():
+    return registry.get("spectrum-nystrom")
+
+
+def simulate(claim, preset="quick", *, factor=1.0, noise=1e-3, multiplicity=None, found=True):
+    """Normal errors with the stated standard error; one condition is spoiled in group 2."""
+    rng = np.random.default_rng(0)
+    grid = claim.presets[preset]
+    results = []
+    for condition in grid.conditions:
+        spoiled = condition == TARGET
+        for repetition in range(grid.repetitions):
+            values = claim.predict(condition)
+            for i in range(3):
+                scale = noise if spoiled and i == 1 else 1e-3
+                values[f"standard_error_{i}"] = scale * values[f"eigenvalue_{i}"]
+                values[f"eigenvalue_{i}"] *= 1 + scale * rng.standard_normal()
+            if spoiled:
+                values["eigenvalue_1"] *= factor * found
+                values["multiplicity_1"] = (multiplicity or values["multiplicity_1"]) * found
+            results.append(Result(condition, repetition, values))
+    return results
+
+
+def outcomes(claim, results):
+    return {check.name: check.outcome for check in claim.verdict(results).checks}
+
+
+# 3 standard errors in 15 to 30 independent cases: a false alarm in 4 to 8% of seeds.
+@pytest.mark.parametrize("preset", ["quick", "paper"])
+def test_results_as_predicted_hold(claim, preset):
+    assert set(outcomes(claim, simulate(claim, preset)).values()) == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "check", "answer"),
+    [
+        ({"factor": 1.005}, "eigenvalues", "fails"),
+        ({"factor": 0.995}, "eigenvalues", "fails"),
+        ({"noise": 0.1}, "eigenvalues", "undecided"),
+        ({"found": False}, "eigenvalues", "undecided"),
+        ({"found": False}, "multiplicities", "undecided"),
+        ({"multiplicity": 4.0}, "multiplicities", "fails"),
+        ({"multiplicity": 4.0}, "eigenvalues", "holds"),
+    ],
+)
+def test_what_is_wrong_is_seen(claim, spoiled, check, answer):
+    judged = outcomes(claim, simulate(claim, **spoiled))
+    assert judged.pop(f"{LABEL}: {check}") == answer
+    assert {v for k, v in judged.items() if not k.startswith(LABEL)} == {"holds"}
+
+
+def test_predictions_are_the_largest_eigenvalues(claim):
+    # d = 3: mu_1 = 1/36, mu_2 = 1/256 of the arc-cosine kernel of order 1.
+    condition = {"of": "features", "kernel": "arc-cosine(1)", "d": 3, "n": 1000}
+    assert claim.predict(condition) == pytest.approx(
+        {
+            "eigenvalue_0": 1 / 16,
+            "multiplicity_0": 1,
+            "eigenvalue_1": 1 / 36,
+            "multiplicity_1": 3,
+            "eigenvalue_2": 1 / 256,
+            "multiplicity_2": 5,
+        }
+    )
+    # Order 0 has no degree 2: the third group is degree 3, with 7 members.
+    prediction = claim.predict({**condition, "kernel": "arc-cosine(0)"})
+    assert prediction["multiplicity_2"] == 7
+
+
+@pytest.mark.parametrize(
+    ("of", "kernel"),
+    [("sample", "rbf(1)"), ("sample", "laplace(1)"), ("features", "arc-cosine(1)")],
+)
+def test_a_cell_is_measured(claim, of, kernel):
+    condition = {"of": of, "kernel": kernel, "d": 3, "n": 500}
+    first, second = (claim.measure(condition, np.random.default_rng(2), {}) for _ in range(2))
+    assert first == second
+    predicted = claim.predict(condition)
+    for i in range(3):
+        assert first[f"multiplicity_{i}"] == predicted[f"multiplicity_{i}"]
+        z = first[f"eigenvalue_{i}"] - predicted[f"eigenvalue_{i}"]
+        z /= first[f"standard_error_{i}"]
+        # Nine dependent z-scores, not quite normal: all below 4.5 in more than 99.9% of seeds.
+        assert abs(z) < 4.5
+        assert first[f"standard_error_{i}"] < 0.05 * predicted[f"eigenvalue_{i}"]
+
+
+def test_a_sample_too_small_finds_no_third_group(claim):
+    condition = {"of": "sample", "kernel": "arc-cosine(1)", "d": 10, "n": 60}
+    measured = claim.measure(condition, np.random.default_rng(0), {})
+    assert measured["eigenvalue_2"] == 0.0
+    assert all(math.isfinite(value) for value in measured.values())
+
+
+def test_the_figure_has_a_row_for_each_condition(claim):
+    with style():
+        from matplotlib.figure import Figure
+
+        figure = Figure()
+        claim.draw(simulate(claim, found=False), figure)
+    (axes,) = figure.axes
+    assert len(axes.get_yticklabels()) == len(claim.presets["quick"].conditions)
