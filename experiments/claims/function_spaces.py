@@ -45,12 +45,12 @@ class Norms(Claim):
     def __init__(self) -> None:
         self.presets = {
             "quick": Preset(
-                _norm_grid((3, 5), (2, 4, 8), (2, 8, 16, 32)), 1, {"degree": 160, "samples": 10_000}
+                _norm_grid((3, 5), (2, 4, 8), (2, 8, 16, 32)), 2, {"degree": 160, "samples": 30_000}
             ),
             "paper": Preset(
                 _norm_grid((3, 5, 8), (2, 4, 8, 12), (2, 8, 16, 32, 64)),
-                1,
-                {"degree": 240, "samples": 40_000},
+                2,
+                {"degree": 240, "samples": 60_000},
             ),
         }
 
@@ -188,6 +188,7 @@ class Norms(Claim):
                 ("harmonic", figures.BLUE, "s", "harmonic $P_k$"),
             ):
                 own = select(results, d=d, function=function)
+                own = [result for result in own if result.repetition == 0]
                 k = [int(result.condition["k"]) for result in own]
                 ratios = []
                 for result in own:
@@ -253,7 +254,8 @@ def _growth(d: int, neurons: Sequence[Result]) -> Check:
     amount of about :math:`\frac{(d-1)(d/2-1)^2}{2(K+d/2)^2}`, or less; the interval allows for
     twice that, and for the d.
     """
-    below, above = sorted(neurons, key=lambda result: result.condition["k"])[-2:]
+    first = [result for result in neurons if result.repetition == 0]
+    below, above = sorted(first, key=lambda result: result.condition["k"])[-2:]
     q = [float(result.condition["k"]) + d / 2 for result in (below, above)]
     octave = math.log(q[1] / q[0])
     slope = 2 * math.log(above.values["f2"] / below.values["f2"]) / octave
@@ -282,7 +284,7 @@ def _dimensions(results: Sequence[Result]) -> list[int]:
 
 
 def _label(result: Result) -> str:
-    return f"k = {result.condition['k']}"
+    return f"k = {result.condition['k']}, repetition {result.repetition}"
 
 
 register(Norms())

@@ -11,10 +11,13 @@ from ._enclosures import equality, within
 if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 SIGNIFICANT = 3.0
 N_GROUPS = 3
-EIGENVALUE_PRECISION = 0.01
+EIGENVALUE_PRECISION, DUALITY_PRECISION = 0.01, 0.02
+# Fresh points on which the kernel of the features is evaluated; level of the interval.
+N_FRESH, DUALITY_LEVEL = 2000, 0.997
 
 
 class SampleSpectra(Claim):
@@ -66,17 +69,24 @@ class SampleSpectra(Claim):
     def measure(
         self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
     ) -> dict[str, float]:
-        """Group means of one Gram matrix; groups that were not found are zero."""
+        r"""Group means of one Gram matrix; groups that were not found are zero.
+
+        The spectrum of m features is that of an m by m matrix, by duality. So that this is tested
+        too, the sum of its squares is compared with what it should be, the mean of
+        :math:`k_m(x, y)^2` for the kernel :math:`k_m` of the features itself.
+        """
         from ...numerics import spectra
         from ...numerics.sphere import uniform
 
-        X = uniform(int(condition["n"]), int(condition["d"]), rng)
+        d, measured = int(condition["d"]), {}
+        X = uniform(int(condition["n"]), d, rng)
         if condition["of"] == "features":
             order = int(str(condition["kernel"])[-2])
             spectrum = spectra.random_features(X, order, N_GROUPS)
+            squares = float(spectrum.eigenvalues @ spectrum.eigenvalues)
+            measured["duality"] = mean_square(X, order, uniform(N_FRESH, d, rng)) / squares
         else:
-            spectrum = spectra.nystrom(X, _profile(str(condition["kernel"]), X.shape[1]), N_GROUPS)
-        measured = {}
+            spectrum = spectra.nystrom(X, _profile(str(condition["kernel"]), d), N_GROUPS)
         for i in range(N_GROUPS):
             found = i < len(spectrum.values) and math.isfinite(spectrum.standard_errors[i])
             size = spectrum.multiplicities[i] if i < len(spectrum.multiplicities) else 0
@@ -109,6 +119,17 @@ class SampleSpectra(Claim):
                     cases,
                 )
             )
+            if condition["of"] == "features":
+                interval = statistics.mean(values(own, "duality"), DUALITY_LEVEL)
+                checks.append(
+                    equality(
+                        f"{label}: duality",
+                        "the mean square of the features' kernel over fresh pairs of points, over "
+                        "the sum of squared eigenvalues, is 1 within Student's interval "
+                        f"({DUALITY_LEVEL:.1%})",
+                        {"ratio": (interval, 1.0, DUALITY_PRECISION)},
+                    )
+                )
         return Verdict(tuple(checks))
 
     def draw(self, results: Sequence[Result], figure: "Figure") -> None:
@@ -126,9 +147,8 @@ class SampleSpectra(Claim):
                 y = row + 0.22 * (i - 1)
                 ratios = [v / exact for v in values(own, f"eigenvalue_{i}") if v > 0]
                 axes.plot(ratios, [y] * len(ratios), "|", color=color, alpha=0.6, markersize=7)
-                average = statistics.mean(ratios) if ratios else None
-                if average:
-                    axes.plot(average.value, y, "o", color=color, markersize=4)
+                if ratios:
+                    axes.plot(math.fsum(ratios) / len(ratios), y, "o", color=color, markersize=4)
         for i, color in enumerate(colors):
             axes.plot([], [], "o", color=color, label=f"group {i + 1}")
         axes.axvline(1.0, color=figures.GREY, linewidth=1, label="exact")
@@ -139,6 +159,27 @@ class SampleSpectra(Claim):
         axes.invert_yaxis()
         axes.set_xlabel("group mean over exact eigenvalue; bars: single samples")
         figure.legend(loc="outside lower center", ncols=N_GROUPS + 1)
+
+
+def mean_square(features: "NDArray", order: int, X: "NDArray") -> float:
+    r"""Mean of :math:`k(x_i, x_j)^2` over pairs of different points.
+
+    The kernel is :math:`k(x, y) = \frac1m \sum_l \sigma(\langle\theta_l, x\rangle)
+    \sigma(\langle\theta_l, y\rangle)`.
+
+    Parameters
+    ----------
+    features, X : ndarray of shape (m, d), (n, d)
+    order : int
+        Power of the activation.
+    """
+    import numpy as np
+
+    cosines = X @ features.T
+    active = np.where(cosines > 0, cosines**order, 0.0)
+    squares = (active @ active.T / len(features)) ** 2
+    n = len(X)
+    return float((squares.sum() - np.trace(squares)) / (n * (n - 1)))
 
 
 def _multiplicities(label: str, own: Sequence[Result], predicted: Mapping[str, float]) -> Check:
@@ -161,11 +202,6 @@ def _multiplicities(label: str, own: Sequence[Result], predicted: Mapping[str, f
         len(sizes),
         outcome,
     )
-
-
-def _conditions(results: Sequence[Result]) -> list[Condition]:
-    """The different conditions, in order."""
-    return list({tuple(r.condition.items()): r.condition for r in results}.values())
 
 
 def _profile(kernel: str, d: int) -> Callable:

@@ -35,7 +35,7 @@ def simulate(claim, preset="quick", *, function=None, d=5, k=None, power=0.0, **
             for name, factor in factors.items():
                 if name in values:
                     values[name] *= factor
-        results.append(Result(condition, 0, values))
+        results += [Result(condition, repetition, values) for repetition in range(2)]
     return results
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from lazyactive.experiments import claim as registry
 from lazyactive.experiments.claim import Result
+from lazyactive.experiments.claims.sample_spectra import mean_square
 from lazyactive.experiments.figures import style
 
 TARGET = {"of": "sample", "kernel": "rbf(1)", "d": 3, "n": 1000}
@@ -16,7 +17,17 @@ def claim():
     return registry.get("spectrum-nystrom")
 
 
-def simulate(claim, preset="quick", *, factor=1.0, noise=1e-3, multiplicity=None, found=True):
+def simulate(
+    claim,
+    preset="quick",
+    *,
+    factor=1.0,
+    noise=1e-3,
+    multiplicity=None,
+    found=True,
+    duality=1.0,
+    duality_noise=0.005,
+):
     """Normal errors with the stated standard error; one condition is spoiled in group 2."""
     rng = np.random.default_rng(0)
     grid = claim.presets[preset]
@@ -29,6 +40,8 @@ def simulate(claim, preset="quick", *, factor=1.0, noise=1e-3, multiplicity=None
                 scale = noise if spoiled and i == 1 else 1e-3
                 values[f"standard_error_{i}"] = scale * values[f"eigenvalue_{i}"]
                 values[f"eigenvalue_{i}"] *= 1 + scale * rng.standard_normal()
+            if condition["of"] == "features":
+                values["duality"] = duality + duality_noise * rng.standard_normal()
             if spoiled:
                 values["eigenvalue_1"] *= factor * found
                 values["multiplicity_1"] = (multiplicity or values["multiplicity_1"]) * found
@@ -62,6 +75,25 @@ def test_what_is_wrong_is_seen(claim, spoiled, check, answer):
     judged = outcomes(claim, simulate(claim, **spoiled))
     assert judged.pop(f"{LABEL}: {check}") == answer
     assert {v for k, v in judged.items() if not k.startswith(LABEL)} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "answer"),
+    [({"duality": 1.01}, "fails"), ({"duality_noise": 0.2}, "undecided"), ({}, "holds")],
+)
+def test_duality_is_judged_for_features_only(claim, spoiled, answer):
+    judged = outcomes(claim, simulate(claim, **spoiled))
+    duality = {k: v for k, v in judged.items() if k.endswith("duality")}
+    assert all(name.startswith("features") for name in duality)
+    assert list(duality.values()) == [answer] * 2
+
+
+def test_mean_square_by_hand():
+    # One feature e_1: k(x, y) = relu(x_1) relu(y_1), over the ordered pairs of three points.
+    X = np.array([[1.0, 0.0], [0.6, 0.8], [-1.0, 0.0]])
+    feature = np.array([[1.0, 0.0]])
+    assert mean_square(feature, 1, X) == pytest.approx(2 * 0.36 / 6)
+    assert mean_square(feature, 0, X) == pytest.approx(2 / 6)
 
 
 def test_predictions_are_the_largest_eigenvalues(claim):
@@ -98,6 +130,9 @@ def test_a_cell_is_measured(claim, of, kernel):
         # Nine dependent z-scores, not quite normal: all below 4.5 in more than 99.9% of seeds.
         assert abs(z) < 4.5
         assert first[f"standard_error_{i}"] < 0.05 * predicted[f"eigenvalue_{i}"]
+    if of == "features":
+        # Its standard deviation is about 0.01.
+        assert first["duality"] == pytest.approx(1, abs=0.06)
 
 
 def test_a_sample_too_small_finds_no_third_group(claim):

@@ -36,7 +36,7 @@ def simulate(claim, preset="quick", *, kernel=None, slope=0.0, constant=1.0, err
             values["slope"] += slope
             values["constant"] *= constant
             values |= {"slope_error": error, "log_constant_error": error, **spoiled}
-        results.append(Result(condition, 0, values))
+        results += [Result(condition, repetition, values) for repetition in range(2)]
     return results
 
 
