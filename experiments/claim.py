@@ -59,6 +59,9 @@ class Check:
     interval : Interval or None
         The confidence interval that decides; None where the comparison has no noise.
     outcome : {"holds", "fails", "undecided"}
+    level : str
+        What kind of interval it is, for the report; where it is not a 95% confidence interval,
+        the statement says more.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Check:
     interval: Interval | None
     predicted: float
     outcome: Outcome
+    level: str = "95% interval"
 
 
 @dataclass(frozen=True)

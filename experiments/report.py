@@ -93,7 +93,7 @@ def checks(verdict: Verdict) -> str:
         observed = f"observed {_short(check.observed)}"
         if check.interval is not None:
             low, high = _short(check.interval.low), _short(check.interval.high)
-            observed += f", 95% interval [{low}, {high}]"
+            observed += f", {check.level} [{low}, {high}]"
         lines.append(f"    {observed}; against {_short(check.predicted)}")
     lines.append(f"verdict: {verdict.outcome}")
     return "\n".join(lines)

@@ -26,18 +26,20 @@ def log_beta(a: ArrayLike, b: ArrayLike) -> np.ndarray:
 
     where no term is larger than the result ([didonato1992incomplete], section 5).
     """
-    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    a, b = np.minimum(a, b), np.maximum(a, b)
+    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    smaller, larger = np.minimum(first, second), np.maximum(first, second)
     # Each formula is evaluated where it holds, and at a harmless place elsewhere.
-    large, small = np.maximum(b, _SMALLEST), np.minimum(a, _SMALLEST)
-    rest = stirling_remainder(large) - stirling_remainder(a + large)
-    rest = rest - (large - 0.5) * np.log1p(a / large)
+    large, small = np.maximum(larger, _SMALLEST), np.minimum(smaller, _SMALLEST)
+    rest = stirling_remainder(large) - stirling_remainder(smaller + large)
+    rest = rest - (large - 0.5) * np.log1p(smaller / large)
     one_large = gammaln(small) - small * np.log(small + large) + small + rest
-    other = np.maximum(a, _SMALLEST)
+    other = np.maximum(smaller, _SMALLEST)
     both_large = 0.5 * np.log(2 * np.pi / other) - other * np.log1p(large / other) + rest
     both_large += stirling_remainder(other)
-    none_large = np.log(beta(small, np.minimum(b, _SMALLEST)))
-    return np.where(b < _SMALLEST, none_large, np.where(a < _SMALLEST, one_large, both_large))
+    none_large = np.log(beta(small, np.minimum(larger, _SMALLEST)))
+    return np.where(
+        larger < _SMALLEST, none_large, np.where(smaller < _SMALLEST, one_large, both_large)
+    )
 
 
 def stirling_remainder(x: ArrayLike) -> np.ndarray:

@@ -32,6 +32,7 @@ def equality(name: str, statement: str, cases: Mapping[str, Case]) -> Check:
         interval,
         predicted,
         equal(interval, predicted, precision),
+        level="interval",
     )
 
 

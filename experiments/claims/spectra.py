@@ -223,6 +223,7 @@ class Decay(Claim):
                 least,
                 -1.0,
                 statistics.below(least, -1.0),
+                level="interval",
             ),
         ]
 
