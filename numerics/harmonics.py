@@ -99,8 +99,10 @@ def project(X: ArrayLike, values: ArrayLike, max_degree: int) -> SquaredNorms:
     are estimated without bias from sums over distinct indices, then cut at zero. Where f has no
     component of degree k, :math:`\zeta_1 = 0` and :math:`\zeta_2` gives the error, which the cut
     makes a little too large (up to 1.4 times for N(d, k) = 1). A value that is only two or three
-    times its error is skewed: an interval of 1.96 errors then covers 87% rather than 95%. Time is
-    of order ``n**2 * (d + max_degree)``, memory of order ``n * (d + max_degree)``.
+    times its error is skewed: an interval of 1.96 errors then covers 87% rather than 95%. Where
+    a component is a peak that few points see, like P_k of a high degree, value and error are both
+    too small in most samples. Time is of order ``n**2 * (d + max_degree)``, memory of order
+    ``n * (d + max_degree)``.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from ..prediction import Prediction
 
 Dimension: TypeAlias = int | sympy.Expr
 
-_t, _d = sympy.Symbol("t", real=True), sympy.Symbol("d", positive=True)
+_t, _d = sympy.symbols("t d")
 _k = sympy.Symbol("k", positive=True)
 
 
@@ -38,7 +38,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def profile(self, t: sympy.Expr = _t, d: Dimension = _d) -> sympy.Expr:
-        """The kernel as a function of ``t = <x, y>``; most do not depend on `d`."""
+        """The kernel as a function of ``t = <x, y>``, and of `d` if its features depend on it."""
 
     @abstractmethod
     def eigenvalue(self, k: int, d: Dimension) -> sympy.Expr:
