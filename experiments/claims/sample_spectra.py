@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-SIGNIFICANT = 3.0
+# All comparisons together raise a false alarm in 1% of seeds; there are some 20 to 40 of them, of
+# means that are not quite normal.
+CLAIM_LEVEL = 0.99
 N_GROUPS = 3
 EIGENVALUE_PRECISION, DUALITY_PRECISION = 0.01, 0.02
-# Fresh points on which the kernel of the features is evaluated; level of the interval.
-N_FRESH, DUALITY_LEVEL = 2000, 0.997
+# Fresh points on which the kernel of the features is evaluated.
+N_FRESH = 2000
 
 
 class SampleSpectra(Claim):
@@ -96,9 +98,14 @@ class SampleSpectra(Claim):
         return measured
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
-        """Multiplicities exactly, group means within three standard errors."""
-        checks = []
-        for condition in _conditions(results):
+        """Multiplicities exactly, group means within simultaneous intervals."""
+        from scipy.stats import norm
+
+        checks, conditions = [], _conditions(results)
+        n_dual = sum(condition["of"] == "features" for condition in conditions)
+        level = 1 - (1 - CLAIM_LEVEL) / (N_GROUPS * len(conditions) + n_dual)
+        significant = float(norm.ppf((1 + level) / 2))
+        for condition in conditions:
             own, predicted = select(results, **condition), self.predict(condition)
             label = "{of}, {kernel}, d = {d}, n = {n}".format_map(dict(condition))
             checks.append(_multiplicities(label, own, predicted))
@@ -107,26 +114,26 @@ class SampleSpectra(Claim):
                 exact = predicted[f"eigenvalue_{i}"]
                 mean = math.fsum(values(own, f"eigenvalue_{i}")) / len(own)
                 errors = values(own, f"standard_error_{i}")
-                half = SIGNIFICANT * math.sqrt(math.fsum(e * e for e in errors)) / len(own)
+                half = significant * math.sqrt(math.fsum(e * e for e in errors)) / len(own)
                 missing = 0.0 in values(own, f"eigenvalue_{i}")
                 interval = within(mean / exact, math.inf if missing else half / exact)
                 cases[f"group {i + 1}"] = (interval, 1.0, EIGENVALUE_PRECISION)
             checks.append(
                 equality(
                     f"{label}: eigenvalues",
-                    f"measured over exact eigenvalue is 1 within {SIGNIFICANT:g} standard errors "
-                    f"of the mean of {len(own)} samples",
+                    f"measured over exact eigenvalue is 1 within {significant:.2f} standard "
+                    f"errors of the mean of {len(own)} samples ({CLAIM_LEVEL:.0%} for the claim)",
                     cases,
                 )
             )
             if condition["of"] == "features":
-                interval = statistics.mean(values(own, "duality"), DUALITY_LEVEL)
+                interval = statistics.mean(values(own, "duality"), level)
                 checks.append(
                     equality(
                         f"{label}: duality",
                         "the mean square of the features' kernel over fresh pairs of points, over "
                         "the sum of squared eigenvalues, is 1 within Student's interval "
-                        f"({DUALITY_LEVEL:.1%})",
+                        f"({CLAIM_LEVEL:.0%} for the claim)",
                         {"ratio": (interval, 1.0, DUALITY_PRECISION)},
                     )
                 )

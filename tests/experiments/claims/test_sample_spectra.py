@@ -53,7 +53,7 @@ def outcomes(claim, results):
     return {check.name: check.outcome for check in claim.verdict(results).checks}
 
 
-# 3 standard errors in 15 to 30 independent cases: a false alarm in 4 to 8% of seeds.
+# The claim's own level: a false alarm in 1% of seeds.
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 def test_results_as_predicted_hold(claim, preset):
     assert set(outcomes(claim, simulate(claim, preset)).values()) == {"holds"}
