@@ -7,7 +7,9 @@ in :math:`L^2(\tau)` the addition theorem reads
 
 with the Legendre polynomial of dimension d, :math:`P_{k,d}(1) = 1`. Hence the component of degree
 k of a function needs no basis: :math:`f_k(x) = N(d, k)\,E_\tau[f(y) P_k(\langle x, y\rangle)]`
-[atkinson2012spherical]_ (sections 2.2 and 2.3).
+[atkinson2012spherical]_ (sections 2.2 and 2.3). For a zonal function
+:func:`~lazyactive.numerics.spectra.funk_hecke` gives :math:`a_k = E_\tau[f P_k]` by quadrature:
+the component is :math:`N a_k P_k`, and its squared norm :math:`N a_k^2`.
 """
 
 import math
