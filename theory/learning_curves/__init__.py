@@ -1,0 +1,18 @@
+r"""Learning curves: mean divergence of the fitted from the planted measure, against n.
+
+All are means over data sets of n samples of :math:`\mathrm{KL}(\nu\|\hat\nu)`.
+"""
+
+from .weak_energy import optimal_penalty, weak, weak_asymptote, weak_planted
+from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
+
+__all__ = [
+    "F1_BOUND",
+    "PARAMETRIC_ORACLE",
+    "f1_bound",
+    "optimal_penalty",
+    "parametric_oracle",
+    "weak",
+    "weak_asymptote",
+    "weak_planted",
+]
