@@ -3,15 +3,20 @@ r"""Learning curves: mean divergence of the fitted from the planted measure, aga
 All are means over data sets of n samples of :math:`\mathrm{KL}(\nu\|\hat\nu)`.
 """
 
+from .strong_energy import early_stopping, sandwich, sandwich_penalty, sandwich_terms
 from .weak_energy import optimal_penalty, weak, weak_asymptote, weak_planted
 from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
 
 __all__ = [
     "F1_BOUND",
     "PARAMETRIC_ORACLE",
+    "early_stopping",
     "f1_bound",
     "optimal_penalty",
     "parametric_oracle",
+    "sandwich",
+    "sandwich_penalty",
+    "sandwich_terms",
     "weak",
     "weak_asymptote",
     "weak_planted",
