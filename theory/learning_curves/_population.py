@@ -1,9 +1,9 @@
-"""One planted neuron and infinitely many samples: the lazy fit is a function of one coordinate.
+r"""One planted neuron and infinitely many samples: the lazy fit is a function of one coordinate.
 
 `strong_energy` has the formulas. Everything here is at infinite width, in the scaled coordinates
-:math:`b_k = a_k/\\sqrt{\\mu_k}` of orthonormal harmonics, in which the F2 norm is Euclidean and the
-second derivative of the penalised loss is :math:`G + \\lambda`, with G the covariance of the
-features :math:`\\sqrt{\\mu_k}\\,\\varphi_k`.
+:math:`b_k = a_k/\sqrt{\mu_k}` of orthonormal harmonics, in which the F2 norm is Euclidean and the
+second derivative of the penalised loss is :math:`G + \lambda`, with G the covariance of the
+features :math:`\sqrt{\mu_k}\,\varphi_k`.
 """
 
 import math

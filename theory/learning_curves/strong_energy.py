@@ -117,11 +117,11 @@ def early_stopping(
     -------
     float or ndarray of the shape of `n`
     """
-    n = np.asarray(n, dtype=np.float64)
-    if not np.all(n > 0):
+    sizes = np.asarray(n, dtype=np.float64)
+    if not np.all(sizes > 0):
         raise ValueError(f"n must be positive, got {n!r}.")
     bias, variance = _flow(_neuron(w, d, alpha), check_positive("time", time))
-    return (bias + variance / n)[()]
+    return (bias + variance / sizes)[()]
 
 
 @lru_cache(maxsize=32)
