@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from . import _console
+from .curve_command import curve
 from .spectrum_command import spectrum
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def main() -> None:
     """When do moving features beat frozen ones? Theory against experiment, claim by claim."""
 
 
+main.add_command(curve)
 main.add_command(spectrum)
 
 

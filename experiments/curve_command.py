@@ -1,0 +1,121 @@
+"""The command ``lazyactive curve``: predicted learning curves of one neuron, without measuring."""
+
+import math
+from typing import Any
+
+import click
+
+SIZES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--weight", "w", type=float, required=True, help="Output weight; a negative one attracts."
+)
+@click.option(
+    "--dim",
+    "d",
+    type=click.IntRange(min=2),
+    required=True,
+    help="Ambient dimension d: the sphere lies in R^d.",
+)
+@click.option(
+    "--n",
+    "sizes",
+    type=click.IntRange(min=1),
+    multiple=True,
+    default=SIZES,
+    help="Number of samples; repeat for more.",
+)
+@click.option(
+    "--alpha",
+    type=click.IntRange(min=1),
+    default=1,
+    help="Power of the activation max(t, 0)^alpha.",
+)
+@click.option(
+    "--penalty",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Factor of half the squared F2 norm.",
+    show_default="the best for each n",
+)
+@click.option(
+    "--time",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Also the error after gradient flow for this time, without penalty.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def curve(
+    w: float,
+    d: int,
+    sizes: tuple[int, ...],
+    alpha: int,
+    penalty: float | None,
+    time: float | None,
+    as_json: bool,
+) -> None:
+    """Predicted error of both regimes against the number of samples, for one planted neuron.
+
+    The data have the density exp(-WEIGHT max(<theta, x>, 0)^alpha) / Z on the sphere of R^d, and
+    the error is the mean divergence KL of the fitted from the true density, in nats. Lazy: frozen
+    features, infinitely many; the penalty, the KL and its two parts, and the KL by the simpler
+    formula for weak energies. Active: the parametric oracle d/(2n).
+
+    The time of the flow is in units of neurons on the unit sphere: for m Gaussian neurons with
+    steps of mean-field size h it is d times the sum of h (alpha = 1).
+
+    \b
+    Examples:
+      lazyactive curve --weight 10 --dim 15
+      lazyactive curve --weight -5 --dim 3 --n 300 --n 3000 --json
+      lazyactive curve --weight 2 --dim 15 --time 2692
+    """  # noqa: D301
+    from .report import aligned, to_json
+
+    try:
+        rows = curve_rows(w, d, sizes, alpha, penalty, time)
+    except ValueError as error:
+        raise click.UsageError(f"{str(error).rstrip('.')}.") from error
+    if as_json:
+        click.echo(to_json(rows))
+        return
+    text = [[f"{row[key]:.4g}" if key != "n" else str(row[key]) for key in row] for row in rows]
+    click.echo(aligned([key.replace("_", " ") for key in rows[0]], text))
+
+
+def curve_rows(
+    w: float,
+    d: int,
+    sizes: tuple[int, ...],
+    alpha: int = 1,
+    penalty: float | None = None,
+    time: float | None = None,
+) -> list[dict[str, Any]]:
+    """One row for each n, in increasing order.
+
+    Raises
+    ------
+    ValueError
+        If the weight is zero or not finite, or the penalty or time asks for too many degrees.
+    """
+    from ..theory import learning_curves
+
+    if not math.isfinite(w) or w == 0:
+        raise ValueError(f"weight must be a finite number other than 0, got {w:g}.")
+    rows = []
+    for n in sorted(set(sizes)):
+        used = penalty or float(learning_curves.sandwich_penalty(w, d, n, alpha))
+        bias, variance = learning_curves.sandwich_terms(w, d, n, used, alpha)
+        row = {
+            "n": n,
+            "penalty": used,
+            "lazy": bias + float(variance),
+            "bias": bias,
+            "variance": float(variance),
+            "weak": float(learning_curves.weak(w, d, n, alpha, penalty)),
+        }
+        if time is not None:
+            row["stopped"] = float(learning_curves.early_stopping(w, d, n, time, alpha))
+        row["active"] = float(learning_curves.parametric_oracle(1, d, n))
+        rows.append(row)
+    return rows
