@@ -25,9 +25,10 @@ from ..features import feature_matrix
 from ..kernels import arc_cosine
 from .validation import MIN_ESS, enough_reference, folds
 
-__all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve"]
+__all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve", "tilt"]
 
 BLOCK = 4096
+CACHE = 2**17
 # Directions whose eigenvalue is below this part of the leading one are noise of no use.
 NEGLIGIBLE = 1e-8
 PATH_START = 16.0
@@ -108,6 +109,7 @@ def solve(
     start: NDArray | None = None,
     tol: float = TOLERANCE,
     max_iter: int = 100,
+    log_weights: NDArray | float = 0.0,
 ) -> Solution:
     """Minimize the penalized negative log-likelihood by Newton's method.
 
@@ -119,7 +121,7 @@ def solve(
     moments : ndarray of shape (p,)
         Mean features of the data.
     reference : ndarray of shape (M, p)
-        Features at a sample of tau.
+        Features at a sample of tau, or of another measure.
     spectrum : ndarray of shape (p,)
         Second moments of the features under tau.
     penalty : float
@@ -129,6 +131,9 @@ def solve(
     tol : float
         Certified gap at which to stop.
     max_iter : int
+    log_weights : ndarray of shape (M,), optional
+        Logarithm of the density of tau with respect to the measure of the reference, up to a
+        constant, which is then missing in log Z.
 
     Returns
     -------
@@ -136,7 +141,7 @@ def solve(
     """
     preconditioner = 1 / (spectrum + penalty)
     a = np.zeros(len(moments)) if start is None else start
-    log_z, density, mean = _tilt(reference, a)
+    log_z, density, mean = tilt(reference, a, log_weights)
     objective = moments @ a + log_z + penalty / 2 * a @ a
     for n_iter in range(max_iter + 1):
         gradient = moments - mean + penalty * a
@@ -148,7 +153,7 @@ def solve(
         length = 1.0
         while length > 1e-10:
             candidate = a + length * step
-            log_z, density, mean = _tilt(reference, candidate)
+            log_z, density, mean = tilt(reference, candidate, log_weights)
             value = moments @ candidate + log_z + penalty / 2 * candidate @ candidate
             # The slack is rounding: near the optimum the gain is below the digits of the value.
             if value <= objective + 1e-4 * length * slope + 1e-13:
@@ -232,11 +237,13 @@ def _choose_penalty(
     return PATH_START / n / 2 ** int(np.argmin(losses))
 
 
-def _tilt(reference: NDArray, a: NDArray) -> tuple[float, NDArray, NDArray]:
+def tilt(
+    reference: NDArray, a: NDArray, log_weights: NDArray | float = 0.0
+) -> tuple[float, NDArray, NDArray]:
     """Return log Z, the normalized weights of the reference points, and their mean features."""
-    log_weights = -(reference @ a)
-    highest = log_weights.max()
-    density = np.exp(log_weights - highest)
+    log_density = log_weights - reference @ a
+    highest = log_density.max()
+    density = np.exp(log_density - highest)
     total = density.sum()
     density /= total
     return float(np.log(total / len(reference)) + highest), density, density @ reference
@@ -255,12 +262,14 @@ def _newton_step(
     residual = -gradient
     direction = preconditioned = preconditioner * residual
     product = initial = residual @ preconditioned
+    # The second factor finds the block in the cache.
+    rows = max(1, min(BLOCK, CACHE // len(gradient)))
     for _ in range(len(gradient)):
         curved = np.zeros_like(gradient)
         # One pass over the reference for both factors of the covariance.
-        for start in range(0, len(reference), BLOCK):
-            block = reference[start : start + BLOCK]
-            curved += (density[start : start + BLOCK] * (block @ direction)) @ block
+        for start in range(0, len(reference), rows):
+            block = reference[start : start + rows]
+            curved += (density[start : start + rows] * (block @ direction)) @ block
         curved += penalty * direction - mean * (mean @ direction)
         length = product / (direction @ curved)
         step = step + length * direction
