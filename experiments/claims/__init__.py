@@ -1,9 +1,17 @@
 """One claim, one file; importing this package registers them all."""
 
-from . import function_spaces, maximum_likelihood, neuron_to_ball, sample_spectra, spectra
+from . import (
+    function_spaces,
+    lazy_curves,
+    maximum_likelihood,
+    neuron_to_ball,
+    sample_spectra,
+    spectra,
+)
 
 __all__ = [
     "function_spaces",
+    "lazy_curves",
     "maximum_likelihood",
     "neuron_to_ball",
     "sample_spectra",

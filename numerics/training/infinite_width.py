@@ -22,7 +22,8 @@ region that nu avoids nor one that it prefers is missed. Derived here; the lazy 
 [domingoenrich2021ebm]_, section 3, as its width goes to infinity.
 """
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,7 +36,7 @@ from ..sphere import uniform
 from ..teachers import PlantedEnergy
 from . import lazy
 
-__all__ = ["InfiniteWidth"]
+__all__ = ["InfiniteWidth", "shared"]
 
 BLOCK = 4096
 
@@ -107,7 +108,8 @@ class InfiniteWidth:
         self._log_partition = float(np.log(density[0])) - min(self.teacher.weights[0], 0)
         self._n_reference = check_count(n_reference, "n_reference", 1000)
         reference_rng, self._evaluation_rng = np.random.default_rng(rng).spawn(2)
-        self._reference, self._log_weights, energy = self._points(reference_rng)
+        points, self._log_weights, energy = self._points(self._n_reference, reference_rng)
+        self._reference = self.features(points)
         _, weights, _ = lazy.tilt(energy[:, None], np.ones(1), self._log_weights)
         self._control = weights @ self._reference - self.mean
 
@@ -204,8 +206,30 @@ class InfiniteWidth:
         """Estimate KL(nu || nu_f) on points that the fits have not seen."""
         a = check_vector(coordinates, len(self._scale), "coordinates")
         features, log_weights, energy = self._evaluation
+        return self._divergence(features @ a, log_weights, energy)
+
+    def divergence(
+        self,
+        energy: Callable[[NDArray], NDArray],
+        n_points: int = 2**17,
+        rng: np.random.Generator | int | None = None,
+    ) -> Estimate:
+        """Estimate KL(nu || nu_f) of any energy f, on fresh points.
+
+        Parameters
+        ----------
+        energy : callable
+            Maps points (n, d) to values (n,).
+        n_points : int
+            Number of points, half of them from nu and half uniform.
+        rng : int or Generator, optional
+        """
+        points, log_weights, planted = self._points(n_points, np.random.default_rng(rng))
+        return self._divergence(energy(points), log_weights, planted)
+
+    def _divergence(self, f: NDArray, log_weights: NDArray, energy: NDArray) -> Estimate:
+        h = f - energy
         weights = np.exp(log_weights - energy - self._log_partition)
-        h = features @ a - energy
         h -= weights @ h / weights.sum()
         value = float(np.log1p(weights @ np.expm1(-h) / weights.sum()))
         influence = weights * (np.exp(-h - value) - 1 + h)
@@ -213,23 +237,33 @@ class InfiniteWidth:
 
     @cached_property
     def _evaluation(self) -> tuple[NDArray, NDArray, NDArray]:
-        return self._points(self._evaluation_rng)
+        points, log_weights, energy = self._points(self._n_reference, self._evaluation_rng)
+        return self.features(points), log_weights, energy
 
-    def _points(self, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
-        """Draw M points; return features, log of the density of tau in theirs, and energies."""
-        half = self._n_reference // 2
-        nu, tau = self.teacher.sample(half, rng), uniform(half, self.teacher.d, rng)
+    def _points(self, n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+        """Draw n points; return them, the log of the density of tau in theirs, and energies."""
+        nu, tau = self.teacher.sample(n // 2, rng), uniform(n // 2, self.teacher.d, rng)
         points = np.concatenate([nu, tau])
         energy = self.teacher.energy(points)
-        mixture = np.log(2) - np.logaddexp(0.0, -energy - self._log_partition)
-        return self.features(points), mixture, energy
+        return points, np.log(2) - np.logaddexp(0.0, -energy - self._log_partition), energy
 
     def _moments(self, moments: ArrayLike) -> NDArray:
         return check_vector(moments, len(self._scale), "moments") + self._control
 
     def _along(self, t: NDArray) -> tuple[NDArray, NDArray]:
-        """Return the activation, and a multiple of the density, as functions of the coordinate."""
-        t = np.asarray(t)
-        alpha, weight = self.teacher.alpha, self.teacher.weights[0]
-        activation = np.where(t > 0, np.maximum(t, 0) ** alpha, 0)
-        return activation, np.exp(min(weight, 0) - weight * activation)
+        return _along(t, self.teacher.weights[0], self.teacher.alpha)
+
+
+@lru_cache(maxsize=2)
+def shared(
+    w: float, d: int, alpha: int, degrees: tuple[int, ...], n_reference: int, seed: int
+) -> InfiniteWidth:
+    """Return the model of these arguments; two are kept, because building one takes seconds."""
+    return InfiniteWidth(w, d, alpha, degrees, n_reference, seed)
+
+
+def _along(t: NDArray, w: float, alpha: int) -> tuple[NDArray, NDArray]:
+    """Return the activation, and the planted density over its largest value, at coordinates t."""
+    t = np.asarray(t)
+    activation = np.where(t > 0, np.maximum(t, 0) ** alpha, 0)
+    return activation, np.exp(min(w, 0) - w * activation)
