@@ -7,6 +7,7 @@ from . import (
     neuron_to_ball,
     sample_spectra,
     spectra,
+    unconverged_baseline,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "neuron_to_ball",
     "sample_spectra",
     "spectra",
+    "unconverged_baseline",
 ]

@@ -391,6 +391,8 @@ class LazyOptimalPenalty(Claim):
                 figures.points(axes, FACTORS, intervals, label=label, color=color, marker=marker)
             axes.axhspan(1, FLAT, color=figures.GREY, alpha=0.25, label="within 2% of the minimum")
             figures.log_axes(axes, FACTORS, r"penalty $\lambda$ in units of $1/(n w^2)$")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter("{x:g}")
             axes.set_title(f"$d = {d}$, $n = {n}$")
         panels[0].set_ylabel("KL over its predicted minimum")
         figures.legend_below(figure)

@@ -110,8 +110,12 @@ class InfiniteWidth:
         reference_rng, self._evaluation_rng = np.random.default_rng(rng).spawn(2)
         points, self._log_weights, energy = self._points(self._n_reference, reference_rng)
         self._reference = self.features(points)
-        _, weights, _ = lazy.tilt(energy[:, None], np.ones(1), self._log_weights)
+        log_z, weights, mean = lazy.tilt(energy[:, None], np.ones(1), self._log_weights)
         self._control = weights @ self._reference - self.mean
+        product = spectra.funk_hecke(lambda t: np.prod(self._along(t), axis=0), d, 0).values
+        exact_mean = self.teacher.weights[0] * product[0] / density[0]
+        # The part of the controlled log Z that is the same for every f.
+        self._offset = self._log_partition - log_z - float(mean[0] - exact_mean)
 
     def features(self, X: ArrayLike) -> NDArray:
         """Return the features at points (n, d) of the sphere: shape (n, p)."""
@@ -123,7 +127,8 @@ class InfiniteWidth:
                 values = harmonics.basis(X[start : start + BLOCK], degree)
                 out[start : start + BLOCK, column : column + values.shape[1]] = values
                 column += values.shape[1]
-        return out * self._scale
+        out *= self._scale
+        return out
 
     def sample_moments(self, n: int, rng: np.random.Generator | int | None = None) -> NDArray:
         """Return the mean features of `n` exact samples of nu: shape (p,)."""
@@ -140,7 +145,7 @@ class InfiniteWidth:
         start: NDArray | None = None,
         tol: float = lazy.TOLERANCE,
     ) -> lazy.Solution:
-        """Minimize the penalized negative log-likelihood.
+        r"""Minimize the penalized negative log-likelihood.
 
         Parameters
         ----------
@@ -149,24 +154,29 @@ class InfiniteWidth:
         penalty : float
             The positive factor lambda of half the squared F2 norm.
         start : ndarray of shape (p,), optional
-            Where to begin.
+            Where to begin; zero by default.
         tol : float
             Certified gap at which to stop.
 
         Returns
         -------
         Solution
-            Its ``log_partition`` lacks that of the planted neuron.
+            The gap is that of the estimated loss. ``log_partition`` is the controlled estimate
+            of :math:`\log Z_f`.
         """
-        return lazy.solve(
+        solution = lazy.solve(
             self._moments(moments),
             self._reference,
             self.spectrum,
             check_positive(penalty, "penalty"),
-            start,
+            None if start is None else check_vector(start, len(self._scale), "start"),
             tol,
             log_weights=self._log_weights,
         )
+        controlled = (
+            solution.log_partition + float(self._control @ solution.coordinates) + self._offset
+        )
+        return solution._replace(log_partition=controlled)
 
     def flow(self, moments: ArrayLike, times: ArrayLike) -> NDArray:
         r"""Follow the gradient flow :math:`\dot a = -\partial L/\partial a` from zero.
@@ -221,11 +231,13 @@ class InfiniteWidth:
         energy : callable
             Maps points (n, d) to values (n,).
         n_points : int
-            Number of points, half of them from nu and half uniform.
+            Number of points, at least 1000, half of them from nu and half uniform.
         rng : int or Generator, optional
         """
+        n_points = check_count(n_points, "n_points", 1000)
         points, log_weights, planted = self._points(n_points, np.random.default_rng(rng))
-        return self._divergence(energy(points), log_weights, planted)
+        values = check_vector(energy(points), len(points), "energy").astype(np.float64, copy=False)
+        return self._divergence(values, log_weights, planted)
 
     def _divergence(self, f: NDArray, log_weights: NDArray, energy: NDArray) -> Estimate:
         h = f - energy

@@ -62,7 +62,7 @@ def on_the_circle(model, moments, penalty):
     energy = model.teacher.energy(np.stack([np.cos(angles), np.sin(angles)], axis=1))
     nu = np.exp(-energy) / np.exp(-energy).sum()
     h = features @ a - energy
-    return a, np.log(nu @ np.exp(-h)) + nu @ h
+    return a, np.log(nu @ np.exp(-h)) + nu @ h, np.log(np.mean(np.exp(-features @ a)))
 
 
 @pytest.mark.parametrize("w", [-4.0, 6.0])
@@ -71,9 +71,11 @@ def test_fit_on_the_circle(w):
     moments = model.sample_moments(500, 2)
     penalty = 1 / (500 * w**2)
     solution = model.fit(moments, penalty, tol=1e-10)
-    coordinates, divergence = on_the_circle(model, moments, penalty)
+    coordinates, divergence, log_partition = on_the_circle(model, moments, penalty)
     error = np.linalg.norm(solution.coordinates - coordinates) / np.linalg.norm(coordinates)
     assert error < 0.01
+    # The plain average over the reference is off by ten times as much.
+    assert abs(solution.log_partition - log_partition) < 2e-4
     estimate = model.kl(solution.coordinates)
     # 4.5 standard errors: false alarm 1e-5.
     assert abs(estimate.value - divergence) < 4.5 * estimate.se + 0.02 * divergence
@@ -146,6 +148,31 @@ def test_flow(model):
     assert model.kl(long).value == pytest.approx(model.kl(direct).value, rel=0.02)
 
 
+def test_rotated_data_give_the_rotated_fit(model):
+    # About the axis of the planted neuron; the references are not rotated.
+    X = model.teacher.sample(1000, 8)
+    angle = 0.7
+    rotation = np.eye(3)
+    rotation[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    fits = [
+        model.fit(model.features(data).mean(axis=0), 1e-3).coordinates for data in (X, X @ rotation)
+    ]
+    at = sphere.uniform(2000, 3, rng=9)
+    first, second = model.features(at) @ fits[0], model.features(at @ rotation) @ fits[1]
+    unrotated = model.features(at) @ fits[1]
+    assert np.std(first - second) < 0.1 * np.std(first - unrotated)
+
+
+def test_divergence_of_any_energy(model):
+    a = model.fit(model.sample_moments(300, 10), 1e-3).coordinates
+    own = model.kl(a)
+    # 4.5 standard errors, in each of the two: false alarm 1e-5.
+    other = model.divergence(lambda X: model.features(X) @ a + 3.0, 2**15, rng=11)
+    assert abs(other.value - own.value) < 4.5 * np.hypot(other.se, own.se) < 0.5 * own.value
+    uniform = model.divergence(lambda X: np.zeros(len(X)), 2**15, rng=12)
+    assert abs(uniform.value - kl_to_uniform(-4, 3)) < 4.5 * uniform.se < 0.1 * uniform.value
+
+
 def test_seeds(model):
     again = InfiniteWidth(-4.0, 3, degrees=(1, 2, 4), rng=0)
     moments = model.sample_moments(100, 1)
@@ -170,6 +197,9 @@ def test_seeds(model):
         (lambda m: m.flow(m.mean, [2.0, 1.0]), "times must be positive and increasing"),
         (lambda m: m.kl(m.mean[1:]), "coordinates must"),
         (lambda m: m.sample_moments(0), "n must"),
+        (lambda m: m.fit(m.mean, 0.1, m.mean[1:]), "start must"),
+        (lambda m: m.divergence(lambda X: np.zeros(len(X)), 10), "n_points must"),
+        (lambda m: m.divergence(lambda X: np.zeros(3)), "energy must"),
     ],
 )
 def test_bad_input(model, call, message):
