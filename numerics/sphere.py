@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 __all__ = [
+    "append_constant",
     "distance",
     "exponential",
     "logarithm",
@@ -96,6 +97,16 @@ def orthogonal_uniform(
     frames = np.swapaxes(q * signs[:, None, :], 1, 2)
     X = np.stack([frames, -frames], axis=1).reshape(-1, d)[:n]
     return X.astype(dtype, copy=False)
+
+
+def append_constant(X: NDArray) -> NDArray:
+    r"""Lift points of the sphere of R^d to the sphere of R^{d+1}: ``(x, 1) / sqrt(2)``, rowwise.
+
+    A neuron on the lifted points is one with a bias on the points themselves. The images lie on a
+    parallel of latitude, and those of a sample of tau are not uniform on the larger sphere.
+    """
+    constant = np.ones((*X.shape[:-1], 1), X.dtype)
+    return np.concatenate([X, constant], axis=-1) / np.sqrt(X.dtype.type(2))
 
 
 def tangent(X: NDArray, v: NDArray) -> NDArray:

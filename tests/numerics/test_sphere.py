@@ -60,6 +60,19 @@ def test_distance_is_accurate_for_near_and_antipodal_points():
     assert sphere.distance(x, -x)[0] == pytest.approx(np.pi, rel=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_lifted_neuron_has_a_bias(dtype):
+    rng = np.random.default_rng(0)
+    X = sphere.uniform(50, 4, rng, dtype)
+    lifted = sphere.append_constant(X)
+    assert lifted.dtype == dtype
+    np.testing.assert_allclose(np.linalg.norm(lifted, axis=1), 1, rtol=4 * np.finfo(dtype).eps)
+    theta, bias = rng.standard_normal(4), 0.3
+    np.testing.assert_allclose(
+        lifted @ (np.sqrt(2) * np.append(theta, bias)), X @ theta + bias, atol=1e-5
+    )
+
+
 @pytest.mark.parametrize(("n", "d"), [(-1, 3), (5, 1)])
 def test_bad_sizes_are_refused(n, d):
     with pytest.raises(ValueError, match="must be"):
