@@ -83,7 +83,7 @@ def test_energy_and_seeds():
 
 
 def test_a_wrong_minimum_is_refused():
-    with pytest.raises(ValueError, match="minimum must be a lower bound .* it is 0.5 and .* 0.0"):
+    with pytest.raises(ValueError, match=r"a lower bound .*, but it is 0.5 and .* 0.0"):
         SubspaceEnergy(lambda u: np.abs(u[:, 0]), 1, 3, minimum=0.5).sample(1000, rng=0)
 
 
