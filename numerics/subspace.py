@@ -1,9 +1,9 @@
 r"""Energies of a few coordinates, and exact samples of their Gibbs measures.
 
-An energy :math:`f(x) = g(u)` with :math:`u = (x_1, \dots, x_k)` depends on a subspace of dimension k
-only. That it is spanned by the first coordinates costs no generality: tau is invariant under
-rotations, and so are the solvers, in law. Sampling :math:`\nu(dx) \propto e^{-f(x)}\tau(dx)` is a
-problem in the k-dimensional unit ball, whatever ``d``; derived in :meth:`SubspaceEnergy.sample`.
+An energy :math:`f(x) = g(u)` depends on the projection :math:`u = (x_1, \dots, x_k)` only. That the
+subspace is spanned by the first coordinates costs no generality: tau is invariant under rotations,
+and so are the solvers, in law. Sampling :math:`\nu(dx) \propto e^{-f(x)}\tau(dx)` is a problem in
+the k-dimensional unit ball, whatever ``d``; derived in :meth:`SubspaceEnergy.sample`.
 """
 
 from collections.abc import Callable
