@@ -3,6 +3,14 @@ r"""Learning curves: mean divergence of the fitted from the planted measure, aga
 All are means over data sets of n samples of :math:`\mathrm{KL}(\nu\|\hat\nu)`.
 """
 
+from .filters import (
+    Flow,
+    Ridge,
+    SteinRidge,
+    best_strength,
+    weak_filtered,
+    weak_filtered_planted,
+)
 from .strong_energy import early_stopping, sandwich, sandwich_penalty, sandwich_terms
 from .weak_energy import optimal_penalty, weak, weak_asymptote, weak_planted
 from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
@@ -10,6 +18,10 @@ from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
 __all__ = [
     "F1_BOUND",
     "PARAMETRIC_ORACLE",
+    "Flow",
+    "Ridge",
+    "SteinRidge",
+    "best_strength",
     "early_stopping",
     "f1_bound",
     "optimal_penalty",
@@ -19,5 +31,7 @@ __all__ = [
     "sandwich_terms",
     "weak",
     "weak_asymptote",
+    "weak_filtered",
+    "weak_filtered_planted",
     "weak_planted",
 ]

@@ -33,7 +33,7 @@ from ..sphere import legendre_values, log_harmonic_dimensions
 _RELATIVE_ERROR = 1e-10
 _MAX_DEGREE = 2**20
 # Below this, relative to the square of the mean weight, a degree's signal is rounding.
-_NEGLIGIBLE = 1e-12
+NEGLIGIBLE = 1e-12
 
 _n, _w = sympy.symbols("n w", positive=True)
 
@@ -107,7 +107,7 @@ def weak_planted(
     n = check_sizes(n)
     if penalty is not None and not penalty > 0:
         raise ValueError(f"penalty must be positive, got {penalty!r}.")
-    signal = _Signal(directions_gram, weights, d, alpha)
+    signal = Signal(directions_gram, weights, d, alpha)
     values = [
         signal.best_risk(size) if penalty is None else signal.risk(size, penalty) for size in n.flat
     ]
@@ -140,7 +140,7 @@ def weak_asymptote(d: int, alpha: int = 1) -> Prediction:
     )
 
 
-class _Signal:
+class Signal:
     """Energy of the target in every harmonic degree, tabulated as far as it is needed."""
 
     def __init__(self, directions_gram: ArrayLike, weights: ArrayLike, d: int, alpha: int) -> None:
@@ -161,9 +161,9 @@ class _Signal:
         # Inner products of unit vectors leave [-1, 1] by rounding.
         self.gram, self.weights = np.clip(gram, -1, 1), weights / len(weights)
         self.size = float(np.sum(np.abs(self.weights)))
-        self._tabulate(64)
+        self.tabulate(64)
 
-    def _tabulate(self, max_degree: int) -> None:
+    def tabulate(self, max_degree: int) -> None:
         """Tabulate the degrees from 1, those without eigenvalue left out."""
         log_mu = self.activation.log_eigenvalues(self.d, max_degree)
         log_trace_terms = log_mu + log_harmonic_dimensions(self.d, max_degree)
@@ -177,6 +177,7 @@ class _Signal:
         self.rest = max(trace - float(np.sum(trace_terms)), 0.0)
         kept = np.isfinite(log_mu)
         kept[0] = False
+        self.degrees = np.flatnonzero(kept)
         self.log_mu, self.trace_terms = log_mu[kept], trace_terms[kept]
         self.quadratic = quadratic[kept]
 
@@ -200,12 +201,12 @@ class _Signal:
                 raise ValueError(
                     f"n must be small enough for a million harmonic degrees to suffice, got {n}."
                 )
-            self._tabulate(2 * self.max_degree)
+            self.tabulate(2 * self.max_degree)
 
     def best_risk(self, n: float) -> float:
         """Minimum over the penalty."""
         strongest = np.max(self.quadratic)
-        if strongest <= _NEGLIGIBLE * self.size**2:
+        if strongest <= NEGLIGIBLE * self.size**2:
             return 0.0
         # Each degree is quasi-convex in the penalty with its minimum at 1 / (n q_k), so the
         # minimum of the sum lies between the extremes of these. A degree without signal pulls to
