@@ -19,14 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DIMENSIONS, STRENGTHS = (3, 5, 15), (-5.0, 2.0, 10.0)
-# The largest degree that matters, up to a number of samples.
-TOP = {
-    3: {300: 10, 1000: 14, 3000: 16, 10000: 22},
-    5: {300: 6, 1000: 8, 3000: 8, 10000: 10},
-    15: {300: 2, 1000: 2, 3000: 2, 10000: 4},
+# Up to a number of samples: the largest degree that matters, and the data sets in one cell, more
+# where they are cheap and their divergences scatter.
+PLAN = {
+    3: {300: (10, 16), 1000: (14, 12), 3000: (16, 8), 10_000: (22, 6)},
+    5: {300: (6, 6), 1000: (8, 4), 3000: (8, 3), 10_000: (10, 3)},
+    15: {3000: (2, 4), 10_000: (4, 1)},
 }
-# Data sets in one cell: what one costs falls, and how much it scatters rises, in low dimension.
-DATA_SETS = {3: 16, 5: 6, 15: 4}
 SETTINGS = {"n_reference": 2**15, "reference_seed": 0}
 REPETITIONS = 12
 STANDARD_ERRORS, TOLERANCE, PRECISION = 3.0, 0.05, 0.05
@@ -38,8 +37,11 @@ FLAT = 1.02
 
 def degrees(d: int, n: int) -> tuple[int, ...]:
     """The degrees of the rectifier that n samples can teach."""
-    top = next(top for size, top in TOP[d].items() if n <= size)
-    return (1, *range(2, top + 1, 2))
+    return (1, *range(2, _plan(d, n)[0] + 1, 2))
+
+
+def _plan(d: int, n: int) -> tuple[int, int]:
+    return next(plan for size, plan in PLAN[d].items() if n <= size)
 
 
 class LazyLearningCurve(Claim):
@@ -102,7 +104,7 @@ class LazyLearningCurve(Claim):
             start = model.fit(model.mean, penalty).coordinates
             fits = [
                 model.kl(model.fit(model.sample_moments(n, rng), penalty, start).coordinates)
-                for _ in range(DATA_SETS[d])
+                for _ in range(_plan(d, n)[1])
             ]
             # The points of the evaluation are common to all fits, and so is their error.
             return {
@@ -176,7 +178,7 @@ class LazyLearningCurve(Claim):
         from ...theory import learning_curves
         from .. import figures
 
-        dense = [sizes[0] * (sizes[-1] / sizes[0]) ** (i / 24) for i in range(25)]
+        dense = [sizes[0] * (sizes[-1] / sizes[0]) ** (i / 12) for i in range(13)]
         looks = zip(
             STRENGTHS,
             (figures.GREEN, figures.BLUE, figures.VERMILION),
@@ -206,16 +208,18 @@ class LazyLearningCurve(Claim):
 def ratio(results: Sequence[Result], predicted: float, label: str) -> Check:
     """Whether the mean agrees with the prediction within three standard errors, or 5%.
 
-    With 12 cells a ratio of exactly one is off by three standard errors once in a hundred times,
-    and then by 5% too only if the standard error is that large.
+    The standard error is that of the cells and, as the points on which divergences are evaluated
+    are common to all cells, that of the evaluation. Where the prediction is exact, a grid of 18
+    ratios from 12 cells each has one that fails in about one run of ten (simulated).
     """
-    interval = statistics.mean(values(results, "kl"), level=0.68)
-    from scipy.stats import t
-
-    cells = interval.half_width / float(t.ppf(0.84, len(results) - 1))
-    common = max(values(results, "kl_se"))
-    error = math.hypot(cells, common) / predicted
-    value = interval.value / predicted
+    sample = values(results, "kl")
+    mean = math.fsum(sample) / len(sample)
+    cells = math.inf
+    if len(sample) > 1:
+        squares = math.fsum((kl - mean) ** 2 for kl in sample)
+        cells = math.sqrt(squares / (len(sample) - 1) / len(sample))
+    value = mean / predicted
+    error = math.hypot(cells, max(values(results, "kl_se"))) / predicted
     outcome: Outcome = "holds"
     if abs(value - 1) > max(STANDARD_ERRORS * error, TOLERANCE):
         outcome = "fails"
@@ -289,7 +293,7 @@ class LazyOptimalPenalty(Claim):
         start = model.fit(model.mean, penalty).coordinates
         fits = [
             model.kl(model.fit(model.sample_moments(n, rng), penalty, start).coordinates).value
-            for _ in range(DATA_SETS[d])
+            for _ in range(_plan(d, n)[1])
         ]
         return {"kl": float(np.mean(fits))}
 
@@ -313,14 +317,16 @@ class LazyOptimalPenalty(Claim):
         unit = float(learning_curves.optimal_penalty(w, n))
 
         def loss(log_factor: float) -> float:
-            penalty = unit * math.exp(log_factor)
+            # Far outside of the grid, where an interval may end, the loss is not small.
+            penalty = unit * math.exp(min(max(log_factor, -7.0), 7.0))
             return float(learning_curves.sandwich(w, d, n, penalty=penalty)) / best
 
         worst = max(loss(located.low), loss(located.high))
         outcome: Outcome = "holds" if worst <= FLAT else "undecided"
-        if min(loss(located.low), loss(located.value), loss(located.high)) > FLAT:
-            outcome = "fails"
         predicted = float(learning_curves.sandwich_penalty(w, d, n)) / unit
+        inside = located.low <= math.log(predicted) <= located.high
+        if not inside and min(loss(located.low), loss(located.high)) > FLAT:
+            outcome = "fails"
         return Check(
             f"{label}: minimum",
             "predicted KL at the measured best penalty, and at both ends of its interval, is "
@@ -410,20 +416,24 @@ def jackknifed_minimum(curves: Sequence[Sequence[float]], level: float = 0.95) -
     Returns
     -------
     Interval
-        Of the minimum of the parabola through the lowest point and its neighbours.
+        Of the minimum of the parabola through the lowest point and its neighbours. At level 95% it
+        covers 94% with independent errors of 1% of a single value, 91% with 2% (simulated).
     """
     repetitions = len(curves[0])
+    means = [math.fsum(curve) for curve in curves]
+    # The three penalties stay when a repetition is left out, so that the minimum moves smoothly.
+    i = min(max(means.index(min(means)), 1), len(means) - 2)
+    around, octave = curves[i - 1 : i + 2], math.log(FACTORS[i] / FACTORS[i - 1])
 
     def minimum(left_out: int) -> float:
-        kept = [
-            math.log(math.fsum(v for r, v in enumerate(curve) if r != left_out)) for curve in curves
-        ]
-        i = min(max(kept.index(min(kept)), 1), len(kept) - 2)
-        below, at, above = kept[i - 1 : i + 2]
-        octave = math.log(FACTORS[i] / FACTORS[i - 1])
+        below, at, above = (
+            math.log(math.fsum(v for r, v in enumerate(curve) if r != left_out)) for curve in around
+        )
         return math.log(FACTORS[i]) + octave / 2 * (below - above) / (below - 2 * at + above)
 
     whole = minimum(-1)
+    if repetitions == 1:
+        return Interval(whole, -math.inf, math.inf)
     pseudo = [repetitions * whole - (repetitions - 1) * minimum(r) for r in range(repetitions)]
     half = statistics.mean(pseudo, level).half_width
     return Interval(whole, whole - half, whole + half)
