@@ -1,6 +1,7 @@
 """One claim, one file; importing this package registers them all."""
 
 from . import (
+    adaptivity,
     function_spaces,
     lazy_curves,
     maximum_likelihood,
@@ -11,6 +12,7 @@ from . import (
 )
 
 __all__ = [
+    "adaptivity",
     "function_spaces",
     "lazy_curves",
     "maximum_likelihood",

@@ -11,6 +11,7 @@ from .filters import (
     weak_filtered,
     weak_filtered_planted,
 )
+from .samples_needed import samples_needed
 from .strong_energy import early_stopping, sandwich, sandwich_penalty, sandwich_terms
 from .weak_energy import optimal_penalty, weak, weak_asymptote, weak_planted
 from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
@@ -26,6 +27,7 @@ __all__ = [
     "f1_bound",
     "optimal_penalty",
     "parametric_oracle",
+    "samples_needed",
     "sandwich",
     "sandwich_penalty",
     "sandwich_terms",
