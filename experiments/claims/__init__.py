@@ -1,6 +1,7 @@
 """One claim, one file; importing this package registers them all."""
 
 from . import (
+    active_oracle,
     adaptivity,
     function_spaces,
     lazy_curves,
@@ -12,6 +13,7 @@ from . import (
 )
 
 __all__ = [
+    "active_oracle",
     "adaptivity",
     "function_spaces",
     "lazy_curves",
