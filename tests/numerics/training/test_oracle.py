@@ -27,8 +27,8 @@ def test_the_loss_is_lowest_at_the_fit(weights, alpha):
     lengths = np.abs(teacher.weights) ** (1 / alpha)
     truth = lengths[:, None] * teacher.directions
     lowest = loss(X, reference, teacher, neurons)
-    # Twice the gain from the truth is chi-squared of J d degrees of freedom: 1 to 60 leaves out
-    # less than 1e-4 at 5 and at 10, whatever the noise of the reference adds.
+    # Twice the gain from the truth is chi-squared with J d degrees of freedom, 5 or 10: between 1
+    # and 60 in 96% of samples, and here. Without a fit, or after one to other data, it is not.
     gain = n * (loss(X, reference, teacher, truth) - lowest)
     assert 0.5 < gain < 30
     for _ in range(20):
@@ -36,25 +36,26 @@ def test_the_loss_is_lowest_at_the_fit(weights, alpha):
         assert lowest < loss(X, reference, teacher, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("weights", "alpha"), [([-5.0, -4.0], 1), ([5.0], 2)])
 def test_the_mean_divergence_is_parametric(weights, alpha):
-    d, n, ratios = 4, 4000, []
+    d, n, ratios = 5, 2000, []
     for seed in range(40):
-        teacher, X, reference, rng = problem(d, weights, n, seed, alpha, 2**17)
+        teacher, X, reference, rng = problem(d, weights, n, seed, alpha, 2**16)
         evaluation = teacher.sample(20_000, rng)
         model = features.energy(evaluation, *oracle.fit(X, reference, teacher), alpha)
         kl = kl_divergence(teacher.energy(evaluation), model).value
         ratios.append(kl * 2 * n / (len(weights) * d))
-    # The standard error is sqrt(2 / 40 J d), 0.08 and 0.11, with the next order of 5% at most: the
-    # tolerance is 3.5 standard errors. One parameter too few, or twice the error, is outside.
+    # The standard error is 0.07 and 0.1; 0.1 is for the next order and the noise of the reference.
+    # Beyond 3.5 standard errors are 5 in 10000; twice the error, or half of it, is outside.
     error = np.sqrt(2 / (40 * len(weights) * d))
-    assert np.mean(ratios) == pytest.approx(1, abs=3.5 * error + 0.05)
+    assert np.mean(ratios) == pytest.approx(1, abs=3.5 * error + 0.1)
 
 
 def test_exact_moments_are_matched():
     # Where the loss is smooth its gradient vanishes: the mean derivative over the data is that
     # over the model.
-    teacher, X, reference, _ = problem(3, [-6.0], 3000, seed=1, alpha=2)
+    teacher, X, reference, _ = problem(5, [-6.0], 3000, seed=1, alpha=2)
     neurons, signs = oracle.fit(X, reference, teacher, tol=1e-9)
     density = np.exp(-features.energy(reference, neurons, signs, 2))
 
