@@ -18,7 +18,7 @@ def loss(X, reference, teacher, neurons):
     return Likelihood.of(X, reference, teacher.alpha).evaluate(neurons, np.sign(teacher.weights))[0]
 
 
-@pytest.mark.parametrize(("weights", "alpha"), [([6.0, -5.0], 1), ([-4.0], 2), ([4.0, 3.0], 3)])
+@pytest.mark.parametrize(("weights", "alpha"), [([6.0, -5.0], 1), ([-4.0, 3.0], 2)])
 def test_the_loss_is_lowest_at_the_fit(weights, alpha):
     n = 2000
     teacher, X, reference, rng = problem(5, weights, n, seed=0, alpha=alpha)
@@ -27,8 +27,8 @@ def test_the_loss_is_lowest_at_the_fit(weights, alpha):
     lengths = np.abs(teacher.weights) ** (1 / alpha)
     truth = lengths[:, None] * teacher.directions
     lowest = loss(X, reference, teacher, neurons)
-    # Twice the gain from the truth is chi-squared with J d degrees of freedom, 5 or 10: between 1
-    # and 60 in 96% of samples, and here. Without a fit, or after one to other data, it is not.
+    # Twice the gain from the truth is chi-squared with J d degrees of freedom, 10: between 1
+    # and 60 in all but 2 of 10000 samples. Without a fit, or after one to other data, it is not.
     gain = n * (loss(X, reference, teacher, truth) - lowest)
     assert 0.5 < gain < 30
     for _ in range(20):
