@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from ..statistics import Outcome
+from ..statistics import Interval, Outcome
 from .lazy_curves import ratio
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class ActiveReachesOracle(Claim):
         return Verdict(tuple(checks))
 
     def draw(self, results: Sequence[Result], figure: "Figure") -> None:
-        """A panel for each number of neurons: both divergences over J d/(2n)."""
+        """A panel for each number of neurons: the two ratios that are judged."""
         from .. import figures
 
         numbers = _numbers(results)
@@ -139,30 +139,39 @@ class ActiveReachesOracle(Claim):
             self._draw_panel(axes, select(results, neurons=n_neurons))
             listed = ", ".join(f"{w:g}" for w in WEIGHTS[n_neurons])
             axes.set_title(f"$d = {DIMENSION}$, $w = {listed}$".replace("-", "{-}"))
-        panels[0].set_ylabel(r"KL in units of $Jd/(2n)$")
+        panels[0].set_ylim(bottom=0)
+        panels[0].set_ylabel("ratio of divergences")
         figures.legend_below(figure)
 
     def _draw_panel(self, axes: "Axes", results: Sequence[Result]) -> None:
         from .. import figures
 
-        axes.axhline(1, color=figures.GREY, label="$Jd/(2n)$")
-        axes.axhline(BOUND, color=figures.GREY, linestyle=":", label=f"{BOUND:g} times that")
-        for method, label, color, marker, shift in (
-            ("parametric", "true neurons as start", figures.BLUE, "s", 0.96),
-            ("active", "active regime", figures.VERMILION, "o", 1.04),
+        axes.axhline(1, color=figures.GREY, label="theory")
+        axes.axhline(BOUND, color=figures.VERMILION, linestyle=":", label="bound at the largest n")
+        sizes = _sizes(results, "parametric")
+        oracle = []
+        for n in sizes:
+            cells = select(results, n=n, method="parametric")
+            predicted = self.predict(cells[0].condition)["kl"]
+            oracle.append(statistics.mean([kl / predicted for kl in values(cells, "kl")]))
+        active = []
+        for n in _sizes(results, "active"):
+            interval = statistics.log_ratio(*_pairs(results, n))
+            active.append(Interval(*(math.exp(end) for end in interval)))
+        for x, intervals, label, color, marker, shift in (
+            (sizes, oracle, "parametric fit over $Jd/(2n)$", figures.BLUE, "s", 0.96),
+            (
+                _sizes(results, "active"),
+                active,
+                "active regime over parametric fit",
+                figures.VERMILION,
+                "o",
+                1.04,
+            ),
         ):
-            sizes = _sizes(results, method)
-            intervals = []
-            for n in sizes:
-                cells = select(results, n=n, method=method)
-                predicted = self.predict(cells[0].condition)["kl"]
-                intervals.append(statistics.mean([kl / predicted for kl in values(cells, "kl")]))
-            figures.points(
-                axes, sizes, intervals, label=label, color=color, marker=marker, shift=shift
-            )
-        figures.log_axes(axes, _sizes(results, "parametric"), "sample size $n$")
+            figures.points(axes, x, intervals, label=label, color=color, marker=marker, shift=shift)
+        figures.log_axes(axes, sizes, "sample size $n$")
         axes.set_yscale("linear")
-        axes.set_ylim(bottom=0)
 
 
 def _grid(*sizes: Mapping[int, Sequence[int]]) -> tuple[Condition, ...]:
