@@ -84,8 +84,8 @@ def distance_to_f1(a: float, d: int, radius: float, scale: float) -> Bounds:
     radius : float
         Positive.
     scale : float
-        About where the grids shall be finest, e.g. a guess of the distance; it decides how fast
-        the bounds meet, and not whether they are true.
+        About what the distance is: the kinks are resolved to a fraction of it. If it is ten times
+        too large the bounds are true to a percent only, for want of points to check them on.
 
     Returns
     -------
@@ -272,15 +272,15 @@ def _least_distance(features: NDArray, f: NDArray, radius: float) -> tuple[float
         return -residual[:-1] / residual[-1], u[: len(f)] - u[len(f) :]
 
     def excess(log_error: float) -> float:
-        return np.log(np.linalg.norm(shortest(log_error)[0]) / radius)
+        return float(np.linalg.norm(shortest(log_error)[0]) / radius - 1)
 
     # Longer vectors take longer to find: the bracket opens downwards.
-    low = high = np.log(0.9 * f.max() / 2)
+    low = high = np.log(f.max())
     while excess(low) < 0:
         low, high = low - 0.5, low
-    log_error = brentq(excess, low, high, xtol=1e-4)
+    log_error = brentq(excess, low, high, xtol=1e-8)
     x, mu = shortest(log_error)
-    x *= min(1, radius / np.linalg.norm(x))
+    x *= radius / max(radius, np.linalg.norm(x))
     return float(np.exp(log_error)), x, mu / np.abs(mu).sum()
 
 
