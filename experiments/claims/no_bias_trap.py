@@ -30,7 +30,7 @@ SPACES = ("F1", "F2")
 # The largest radius in each dimension; beyond, the linear programs are too badly conditioned.
 RADII = {5: 512, 7: 4096, 9: 16384}
 # The radius falls by this factor, so many times; the exponent is that of the last step.
-STEP, STEPS = 4, 3
+STEP, STEPS = 4, 2
 KINKS = (0.3, 0.7)
 # Half of the range that the asymptote is judged on has an exponent that differs by some percent.
 TOLERANCE, DRIFT = 0.05, 0.10
@@ -134,42 +134,39 @@ class NoBiasTrap(Claim):
         left, right = figure.subplots(1, 2)
         self._draw_distances(left, results)
         self._draw_learning(right, results)
-        handles = [axes.get_legend_handles_labels() for axes in (left, right)]
-        figure.legend(
-            handles[0][0] + handles[1][0],
-            handles[0][1] + handles[1][1],
-            loc="outside lower center",
-            ncols=3,
-        )
+        # The panels have nothing in common, so one legend needs the entries of both.
+        figure.legend(loc="outside lower center", ncols=3)
 
     def _draw_distances(self, axes: "Axes", results: Sequence[Result]) -> None:
+        from matplotlib.ticker import NullFormatter
+
+        from ...theory import ridge_approximation
         from .. import figures
 
-        colors = figures.BLUE, figures.VERMILION, figures.GREEN
-        for color, marker, (d, largest) in zip(colors, "os^", RADII.items(), strict=True):
-            own = select(results, method=APPROXIMATION, d=d)
-            exact = self.predict(own[0].condition)
-            balls = radii(largest)
-            for space, fill in (("F1", color), ("F2", "white")):
+        colors = {"F1": figures.VERMILION, "F2": figures.BLUE}
+        for marker, (d, largest) in zip("os^", RADII.items(), strict=True):
+            own, balls = select(results, method=APPROXIMATION, d=d), radii(largest)
+            for space, color in colors.items():
+                # Over the random kinks; their scatter is no error.
                 y = [
                     statistics.mean([_middle(result, space, radius) for result in own]).value
                     for radius in balls
                 ]
-                label = f"$d = {d}$" if space == "F1" else None
-                axes.plot(balls, y, marker, color=color, markerfacecolor=fill, label=label)
-                line = [
-                    y[-1] * (radius / balls[-1]) ** -exact[f"{space} exponent"] for radius in balls
-                ]
-                axes.plot(
-                    balls, line, color=color, linewidth=0.9, linestyle="-" if space == "F1" else ":"
-                )
-        axes.plot([], [], "o-", color=figures.GREY, label="F1, predicted slope")
-        axes.plot(
-            [], [], "o:", color=figures.GREY, markerfacecolor="white", label="F2, predicted slope"
-        )
-        figures.log_axes(axes, (10, 100, 1000, 10_000), r"radius $\beta$ of the ball")
+                power = self.predict(own[0].condition)[f"{space} exponent"]
+                slope = [y[-1] * (balls[-1] / radius) ** power for radius in balls]
+                axes.plot(balls, y, marker, color=color)
+                axes.plot(balls, slope, color=color, linewidth=0.9)
+            axes.plot([], [], marker, color=figures.GREY, label=f"$d = {d}$")
+        for space, color in colors.items():
+            label = f"{space}, no constant; predicted slope"
+            axes.plot([], [], color=color, label=label)
+        ends = [float(ridge_approximation.lifted_f1_norm()(a=a)) for a in KINKS]
+        label = "F1, with a constant: 0 from here on"
+        axes.axvspan(*ends, color=figures.ORANGE, alpha=0.5, linewidth=0, label=label)
+        figures.log_axes(axes, (3, 30, 300, 3000, 30_000), r"radius $\beta$ of the ball")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_ylabel("distance in the supremum norm")
-        axes.set_title("no noise, no constant coordinate")
+        axes.set_title("without noise")
 
     def _draw_learning(self, axes: "Axes", results: Sequence[Result]) -> None:
         from .. import figures
@@ -181,8 +178,8 @@ class NoBiasTrap(Claim):
         ]
         axes.plot(sizes, oracle, color=figures.ORANGE, label="parametric, $2(d+1)/(2n)$")
         for method, color, marker, label, shift in (
-            ("lazy", figures.GREY, "s", "lazy, without a constant", 1.0),
-            ("active", "#CC79A7", "D", "active, without a constant", 1.03),
+            ("lazy", figures.BLUE, "s", "lazy, no constant", 1.0),
+            ("active", figures.VERMILION, "D", "active, no constant", 1.03),
             ("lifted", figures.ORANGE, "o", "active, with a constant", 0.97),
         ):
             intervals = [
@@ -193,7 +190,7 @@ class NoBiasTrap(Claim):
             )
         figures.log_axes(axes, sizes, "sample size $n$")
         axes.set_ylabel(r"$\mathrm{KL}(\nu \,\|\, \hat\nu)$")
-        axes.set_title(f"learning, $d = {DIMENSION}$")
+        axes.set_title(f"learning from $n$ samples, $d = {DIMENSION}$")
 
 
 def radii(largest: int) -> list[int]:
