@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
 from ..statistics import Interval, Outcome
-from .lazy_curves import ratio
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,16 +21,20 @@ if TYPE_CHECKING:
 DIMENSION = 15
 WEIGHTS = {1: (10.0,), 2: (-5.0, -5.0), 4: (7.5, 7.5, -7.5, -7.5)}
 METHODS = ("parametric", "active")
-# Sample sizes, by number of neurons. The oracle is cheap, and goes where the next order is small.
-QUICK_ACTIVE = {1: (1000, 3000), 2: (1000, 3000), 4: (1000, 6000)}
-QUICK_PARAMETRIC = {1: (1000, 3000, 10_000), 2: (1000, 3000, 10_000), 4: (1000, 6000, 30_000)}
+# Sample sizes, by number of neurons. From three thousand samples one of two neurons is missed now
+# and then, from six thousand one of four; to find all four in more takes minutes: `paper` does it.
+QUICK_ACTIVE = {1: (1000, 10_000), 2: (1000, 10_000)}
+QUICK_PARAMETRIC = dict.fromkeys(WEIGHTS, (1000, 10_000))
 PAPER = dict.fromkeys(WEIGHTS, (1000, 3000, 10_000, 30_000))
 # Data sets in one cell of the oracle: a divergence with p parameters scatters by sqrt(2/p).
-DATA_SETS = {1: 10, 2: 5, 4: 3}
+DATA_SETS = {1: 16, 2: 8, 4: 4}
 # Uniform points for each sample. Their noise adds to the divergence, relatively, 0.8 to 1.5 times
 # the inverse. For the active regime it is the default of ShallowEBM beyond 8192 samples.
 REFERENCE_RATIO, ORACLE_REFERENCE_RATIO = 16, 50
 SETTINGS = {"evaluation_points": 100_000, "n_reference": 2**20}
+# The next order in 1/n is 10 to 40% at n = 1000, hence up to 4% at ten times that, and the noise of
+# the uniform points is up to 5%.
+TOLERANCE, PRECISION = 0.1, 0.15
 BOUND = 1.25
 # Half of what the ratio would grow with if the active regime had the rate -1/2 of the worst case.
 GROWTH = 0.25
@@ -122,12 +125,17 @@ class ActiveReachesOracle(Claim):
             label = f"J = {n_neurons}"
             last = max(_sizes(own, "parametric"))
             cells = select(own, n=last, method="parametric")
-            predicted = self.predict(cells[0].condition)["kl"]
-            checks.append(ratio(cells, predicted, f"{label}: parametric fit, n = {last}"))
+            checks.append(is_parametric(label, last, self._ratio(cells)))
             sizes = _sizes(own, "active")
-            checks.append(reaches(label, sizes[-1], own))
-            checks.append(does_not_grow(label, sizes, own))
+            if sizes:
+                checks.append(reaches(label, sizes[-1], own))
+                checks.append(does_not_grow(label, sizes, own))
         return Verdict(tuple(checks))
+
+    def _ratio(self, cells: Sequence[Result]) -> Interval:
+        """Mean divergence of one condition in units of J d/(2n)."""
+        predicted = self.predict(cells[0].condition)["kl"]
+        return statistics.mean([kl / predicted for kl in values(cells, "kl")])
 
     def draw(self, results: Sequence[Result], figure: "Figure") -> None:
         """A panel for each number of neurons: the two ratios that are judged."""
@@ -151,9 +159,7 @@ class ActiveReachesOracle(Claim):
         sizes = _sizes(results, "parametric")
         oracle = []
         for n in sizes:
-            cells = select(results, n=n, method="parametric")
-            predicted = self.predict(cells[0].condition)["kl"]
-            oracle.append(statistics.mean([kl / predicted for kl in values(cells, "kl")]))
+            oracle.append(self._ratio(select(results, n=n, method="parametric")))
         active = []
         for n in _sizes(results, "active"):
             interval = statistics.log_ratio(*_pairs(results, n))
@@ -184,6 +190,24 @@ def _grid(*sizes: Mapping[int, Sequence[int]]) -> tuple[Condition, ...]:
     )
 
 
+def is_parametric(label: str, n: int, interval: Interval) -> Check:
+    """The mean divergence of the parametric fit in units of J d/(2n)."""
+    outcome: Outcome = "undecided"
+    if max(interval.low - 1, 1 - interval.high) > TOLERANCE:
+        outcome = "fails"
+    elif interval.half_width <= PRECISION:
+        outcome = "holds"
+    return Check(
+        f"{label}: parametric fit, n = {n}",
+        "the 95% interval of the mean of KL / (J d / (2 n)) meets 1 within "
+        f"{TOLERANCE:.0%}, and its half width is at most {PRECISION:.0%}",
+        interval.value,
+        interval,
+        1.0,
+        outcome,
+    )
+
+
 def reaches(label: str, n: int, results: Sequence[Result]) -> Check:
     """The active regime against the parametric fit, on the same data."""
     interval = statistics.log_ratio(*_pairs(results, n))
@@ -204,7 +228,8 @@ def does_not_grow(label: str, sizes: Sequence[int], results: Sequence[Result]) -
     for n in sizes:
         active, parametric = _pairs(results, n)
         ratios.append([a / p for a, p in zip(active, parametric, strict=True)])
-    slope = statistics.slope(sizes, ratios)
+    # A ratio that does not depend on n would fail at 95% in one of forty checks.
+    slope = statistics.slope(sizes, ratios, level=0.99)
     outcome: Outcome = "undecided"
     if slope.low > 0:
         outcome = "fails"
@@ -212,12 +237,13 @@ def does_not_grow(label: str, sizes: Sequence[int], results: Sequence[Result]) -
         outcome = "holds"
     return Check(
         f"{label}: growth of the ratio",
-        "the 95% interval of the slope of log(KL of the active regime / KL of the parametric fit) "
+        "the 99% interval of the slope of log(KL of the active regime / KL of the parametric fit) "
         f"in log n contains 0 or lies below it, and excludes {GROWTH:g}",
         slope.value,
         slope,
         0.0,
         outcome,
+        level="99% interval",
     )
 
 
