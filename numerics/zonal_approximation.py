@@ -116,7 +116,7 @@ def distance_to_f1(a: float, d: int, radius: float, scale: float) -> Bounds:
         residual = np.abs(ring(many_t[:, None], S, d) @ measure - target(many_t, a))
         psi = np.abs(mu @ ring(T[:, None], many_s, d))
         lower = mu @ target(T, a) - radius * psi.max()
-        bounds = Bounds(max(bounds.lower, lower), min(bounds.upper, residual.max()))
+        bounds = Bounds(max(bounds.lower, float(lower)), min(bounds.upper, float(residual.max())))
         if bounds.upper - bounds.lower < PRECISION * bounds.lower:
             break
         T = np.union1d(T, many_t[_peaks(residual, error)])
@@ -167,7 +167,7 @@ def distance_to_f2(a: float, d: int, radius: float, scale: float) -> Bounds:
         error, x, mu = _least_distance(at_points, f, radius)
         residual = np.abs(at_many @ x - target(many_t, a))
         lower = mu @ f - radius * np.linalg.norm(mu @ at_points)
-        bounds = Bounds(max(bounds.lower, lower), min(bounds.upper, residual.max()))
+        bounds = Bounds(max(bounds.lower, float(lower)), min(bounds.upper, float(residual.max())))
         if bounds.upper - bounds.lower < PRECISION * bounds.lower:
             break
         T = np.union1d(T, many_t[_peaks(residual, error)])
@@ -243,16 +243,12 @@ def _smallest_error(K: NDArray, f: NDArray, radius: float) -> tuple[float, NDArr
     n_points, n_neurons = K.shape
     # In units of the radius, in which the simplex method meets its tolerance.
     rows, column = radius * np.hstack([K, -K]), np.ones((n_points, 1))
-    problem = {
-        "c": np.append(np.zeros(2 * n_neurons), 1.0),
-        "A_ub": np.block(
-            [[rows, -column], [-rows, -column], [np.ones((1, 2 * n_neurons)), np.zeros((1, 1))]]
-        ),
-        "b_ub": np.concatenate([f, -f, [1.0]]),
-    }
+    costs = np.append(np.zeros(2 * n_neurons), 1.0)
+    total = np.append(np.ones(2 * n_neurons), 0.0)
+    A = np.vstack([np.hstack([rows, -column]), np.hstack([-rows, -column]), total])
     # Where rounding stops the one method, the other often gets through.
     for method in ("highs-ds", "highs-ipm"):
-        solution = linprog(**problem, method=method)
+        solution = linprog(costs, A_ub=A, b_ub=np.concatenate([f, -f, [1.0]]), method=method)
         if solution.x is not None:
             break
     else:
