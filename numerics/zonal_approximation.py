@@ -234,8 +234,8 @@ def _expectation(A: NDArray, B: NDArray, d: int) -> NDArray:
 
 def _graded(centre: float, smallest: float, n: int) -> NDArray:
     """Return n points of [0, 1], spaced as the distance from the centre beyond `smallest`."""
-    ends = np.arcsinh(np.array([-centre, 1 - centre]) / smallest)
-    return np.clip(centre + smallest * np.sinh(np.linspace(*ends, n)), 0, 1)
+    first, last = np.arcsinh(np.array([-centre, 1 - centre]) / smallest)
+    return np.clip(centre + smallest * np.sinh(np.linspace(first, last, n)), 0, 1)
 
 
 def _smallest_error(K: NDArray, f: NDArray, radius: float) -> tuple[float, NDArray, NDArray] | None:
@@ -280,7 +280,7 @@ def _least_distance(features: NDArray, f: NDArray, radius: float) -> tuple[float
         low, high = low - 0.5, low
     log_error = brentq(excess, low, high, xtol=1e-8)
     x, mu = shortest(log_error)
-    x *= radius / max(radius, np.linalg.norm(x))
+    x *= radius / max(radius, float(np.linalg.norm(x)))
     return float(np.exp(log_error)), x, mu / np.abs(mu).sum()
 
 

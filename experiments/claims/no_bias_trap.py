@@ -385,12 +385,9 @@ def trapped(curves: Mapping[str, Mapping[int, Sequence[float]]], n: int) -> Chec
 
 
 def _grid(sizes: Sequence[int]) -> tuple[Condition, ...]:
-    approximations = tuple(
-        {"method": APPROXIMATION, "d": d, "size": largest} for d, largest in RADII.items()
-    )
-    return approximations + tuple(
-        {"method": method, "d": DIMENSION, "size": n} for n in sizes for method in METHODS
-    )
+    cells = [(APPROXIMATION, d, largest) for d, largest in RADII.items()]
+    cells += [(method, DIMENSION, n) for n in sizes for method in METHODS]
+    return tuple({"method": method, "d": d, "size": size} for method, d, size in cells)
 
 
 def _middle(result: Result, space: str, radius: int) -> float:
