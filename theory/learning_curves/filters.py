@@ -36,9 +36,10 @@ Derived here.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import lru_cache, reduce
 
 import numpy as np
+import sympy
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import exprel, log_expit
@@ -273,7 +274,7 @@ class _Curve:
                 f"estimator must be a filter, such as Ridge(NTK()), got {estimator!r}."
             )
         self.estimator, self.signal = estimator, signal
-        self.traces = [float(kernel.trace(signal.d)) for kernel in estimator.kernels]
+        self.traces = [_trace(kernel, signal.d) for kernel in estimator.kernels]
         self._tabulate(signal.max_degree)
 
     def _tabulate(self, max_degree: int) -> None:
@@ -336,7 +337,8 @@ class _Curve:
         while True:
             bias, noise = self.terms(n, log_doses[-1])
             values.append(bias + noise)
-            if self._unlearnable() + noise >= min(values):
+            # No larger strength lowers the least value by more than the error of the series.
+            if self._unlearnable() + noise >= (1 - _RELATIVE_ERROR) * min(values):
                 break
             log_doses.append(log_doses[-1] + _STEP)
         best = int(np.argmin(values))
@@ -356,12 +358,20 @@ class _Curve:
         return (float(np.sum(self.target[self.log_rates == -np.inf])) + rest) / 2
 
 
+@lru_cache(maxsize=128)
+def _trace(kernel: Kernel, d: int) -> float:
+    # Beside u = 1, where derivatives in a Stein kernel have no value; their limit takes SymPy up to
+    # half a minute. Powers of 1 - u, from 1/2, are below rounding.
+    return float(kernel.profile(1 - sympy.Rational(1, 10**40), d).evalf(60))
+
+
 def _tail(logs: np.ndarray, log_dimensions: np.ndarray, trace: float) -> tuple[float, float]:
     """Logarithms of bounds on eigenvalues beyond the table, and on the rest of the trace."""
     terms = np.exp(logs + log_dimensions[:-1])
-    # Terms that are hidden have fallen so fast that half of the table has more of them.
-    hidden = min(_HIDDEN * trace, float(np.sum(terms[len(terms) // 2 :])))
-    left = max(trace - float(np.sum(terms)), hidden)
+    left = trace - float(np.sum(terms))
+    if left < _HIDDEN * trace:
+        # So soon, only terms that fall fast: half of the table has more of them than are left.
+        left = min(_HIDDEN * trace, float(np.sum(terms[len(terms) // 2 :])))
     log_left = float(np.log(left)) if left > 0 else -np.inf
     falling = np.argmax(logs) < len(logs) - 2
     return float(np.max(logs[-2:]) if falling else log_left - log_dimensions[-1]), log_left

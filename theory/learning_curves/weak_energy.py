@@ -24,6 +24,7 @@ import numpy as np
 import sympy
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
+from scipy.special import expit
 
 from .._checks import check_integer, check_sizes
 from ..activations import ReLUPower
@@ -184,7 +185,7 @@ class Signal:
     def risk(self, n: float, penalty: float) -> float:
         """Sum the series, with degrees added until the bound on the tail is small."""
         while True:
-            shrinkage = 1 / (1 + np.exp(np.log(penalty) - self.log_mu))
+            shrinkage = expit(self.log_mu - np.log(penalty))
             # (1 - s)^2 = 1 - s (2 - s): the ones add up to the squared norm, the rest is short.
             unlearned = self.total - np.sum(
                 shrinkage * (2 - shrinkage) * self.trace_terms * self.quadratic
