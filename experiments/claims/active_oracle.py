@@ -157,25 +157,26 @@ class ActiveReachesOracle(Claim):
         axes.axhline(1, color=figures.GREY, label="theory")
         axes.axhline(BOUND, color=figures.VERMILION, linestyle=":", label="bound at the largest n")
         sizes = _sizes(results, "parametric")
-        oracle = []
-        for n in sizes:
-            oracle.append(self._ratio(select(results, n=n, method="parametric")))
-        active = []
-        for n in _sizes(results, "active"):
-            interval = statistics.log_ratio(*_pairs(results, n))
-            active.append(Interval(*(math.exp(end) for end in interval)))
-        for x, intervals, label, color, marker, shift in (
-            (sizes, oracle, "parametric fit over $Jd/(2n)$", figures.BLUE, "s", 0.96),
-            (
-                _sizes(results, "active"),
-                active,
-                "active regime over parametric fit",
-                figures.VERMILION,
-                "o",
-                1.04,
-            ),
-        ):
-            figures.points(axes, x, intervals, label=label, color=color, marker=marker, shift=shift)
+        figures.points(
+            axes,
+            sizes,
+            [self._ratio(select(results, n=n, method="parametric")) for n in sizes],
+            label="parametric fit over $Jd/(2n)$",
+            color=figures.BLUE,
+            marker="s",
+            shift=0.96,
+        )
+        active = _sizes(results, "active")
+        logs = [statistics.log_ratio(*_pairs(results, n)) for n in active]
+        figures.points(
+            axes,
+            active,
+            [Interval(*(math.exp(end) for end in interval)) for interval in logs],
+            label="active regime over parametric fit",
+            color=figures.VERMILION,
+            marker="o",
+            shift=1.04,
+        )
         figures.log_axes(axes, sizes, "sample size $n$")
         axes.set_yscale("linear")
 
