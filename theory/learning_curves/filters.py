@@ -7,10 +7,10 @@ whatever kernel learns it:
 .. math:: E\,\mathrm{KL} = \frac12 \sum_{k\ge1}
           \left[(1-s_k)^2 \|f^*_k\|^2 + s_k^2\, \frac{N(d,k)}{n}\right] .
 
-Its least value over all filters, that of Wiener's, is the curve of one neuron learned with the
-kernel of its own activation at the best penalty: `weak` is a bound on all estimators here. Where
-the eigenvalue of the estimator's kernel vanishes nothing is learned; where that of the activation
-does, noise alone is.
+For one neuron its least value over all filters, that of Wiener's, is the curve of the kernel of
+the neuron's own activation at the best penalty: none here is below `weak`. Where the eigenvalue of
+the estimator's kernel vanishes nothing is learned; where that of the activation does, noise alone
+is. So RBF, with the noise of odd degrees, loses a third in d = 5 at n = 10^5, whatever its scale.
 
 With :math:`x_k` the eigenvalue, divided by the penalty or times the flow time, a filter is
 :math:`s(x_k)`.
@@ -161,6 +161,7 @@ class SteinRidge(Ridge):
         Of eigenvalues :math:`\xi_k`. The strength is the penalty.
     base : Kernel
         Base kernel of the discrepancy; :math:`\rho_k` are the eigenvalues of ``Stein(base)``.
+        ``ArcCosine(1)`` is blind to even degrees above the second.
 
     Raises
     ------
@@ -327,12 +328,12 @@ class _Curve:
         # Relative to the strongest eigenvalue, degrees beyond the table included.
         strongest = max(float(np.max(self.log_rates)), self.log_largest)
         relative = np.exp(self.log_rates - strongest)
-        learnable = n * float(relative @ self.target)
+        learnable = float(relative @ self.target)
         if learnable <= NEGLIGIBLE * total:
             return -np.inf, total / 2
         noise = float(np.sum(np.exp(self.log_rates - strongest + self.log_dimensions)))
         noise += np.exp(self.log_left - strongest)
-        log_doses = [np.log(min(learnable / noise, 1.0) / 8) - strongest]
+        log_doses = [np.log(min(n * learnable / noise, 1.0) / 8) - strongest]
         values: list[float] = []
         while True:
             bias, noise = self.terms(n, log_doses[-1])

@@ -105,7 +105,7 @@ def test_against_the_sum_of_2000_degrees(estimator, d, log_strength):
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
-@pytest.mark.parametrize(("d", "n"), [(5, 300), (15, 1e4)])
+@pytest.mark.parametrize(("d", "n"), [pytest.param(5, 300, marks=pytest.mark.slow), (15, 1e4)])
 def test_optimum_against_a_scan(estimator, d, n):
     # From where nothing is learned to where several degrees are.
     rates = [eigenvalues(kernel, d, 12)[1:] for kernel in estimator.kernels]
