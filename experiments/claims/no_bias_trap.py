@@ -59,12 +59,14 @@ class NoBiasTrap(Claim):
     def __init__(self) -> None:
         self.presets = {
             "quick": Preset(
-                _grid((300, 1000)), 6, {"n_reference": 2**14, "evaluation_points": 50_000}
+                _grid((300, 1000)),
+                6,
+                {"n_reference": 2**14, "n_neurons_lazy": 1024, "evaluation_points": 50_000},
             ),
             "paper": Preset(
                 _grid((300, 1000, 3000, 10_000)),
                 10,
-                {"n_reference": 2**16, "evaluation_points": 100_000},
+                {"n_reference": 2**16, "n_neurons_lazy": 2048, "evaluation_points": 100_000},
             ),
         }
 
@@ -241,7 +243,7 @@ def learning(
         return sphere.append_constant(points) if method == "lifted" else points
 
     if method == "lazy":
-        neurons = sphere.uniform(1024, d, rng)
+        neurons = sphere.uniform(int(settings["n_neurons_lazy"]), d, rng)
         weights = lazy.fit(X, reference, neurons, 1, rng).weights
     else:
         neurons, weights = sparse.fit(lift(X), lift(reference), 1, rng).atoms.network()

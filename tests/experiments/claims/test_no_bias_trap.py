@@ -9,7 +9,7 @@ from lazyactive.experiments.claims import no_bias_trap as module
 from lazyactive.experiments.figures import style
 from lazyactive.theory.ridge_approximation import lifted_f1_norm
 
-SETTINGS = {"n_reference": 2**12, "evaluation_points": 4000}
+SETTINGS = {"n_reference": 2**12, "n_neurons_lazy": 100, "evaluation_points": 4000}
 
 
 @pytest.fixture
