@@ -10,8 +10,8 @@ from lazyactive.experiments.claims import hidden_subspace
 from lazyactive.experiments.figures import style
 from lazyactive.numerics import sphere
 
-QUICK = {"n_reference": 4096, "max_atoms": 3, "width": 100, "evaluation_points": 5000}
-SPOILED = ("constant", 2, 6)
+TINY = {"n_reference": 1024, "max_atoms": 2, "width": 50, "evaluation_points": 5000}
+SPOILED = ("constant", 2, 10)
 
 
 @pytest.fixture
@@ -48,8 +48,8 @@ def outcomes(claim, results):
 def test_results_as_claimed_hold(claim):
     verdict = claim.verdict(simulate(claim))
     assert verdict.outcome == "holds", [c for c in verdict.checks if c.outcome != "holds"]
-    # Three k of each kind, and k = 2 in a second dimension.
-    assert len(verdict.checks) == 4 * 8
+    # Three k of each kind, and one of them in a second dimension.
+    assert len(verdict.checks) == 3 * 7
 
 
 # The bound for a constant coordinate at k = 2 is n^(-2/7).
@@ -59,12 +59,10 @@ def test_results_as_claimed_hold(claim):
         ({"active": -0.1}, "active slope", "fails"),
         ({"active": -0.29, "noise": 0.3}, "active slope", "undecided"),
         ({"active": -1.5}, "active slope", "holds"),
-        ({"lazy": -0.6}, "lazy slope", "fails"),
-        ({"lazy": -0.28, "noise": 0.3}, "lazy slope", "undecided"),
         ({"level": 0.1}, "lazy worse than active", "fails"),
         ({"level": 0.3, "noise": 0.5}, "lazy worse than active", "undecided"),
-        ({"lazy": -1.0}, "and falls more slowly", "fails"),
-        ({"lazy": -0.6, "noise": 0.3}, "and falls more slowly", "undecided"),
+        ({"lazy": -1.5}, "and falls more slowly", "fails"),
+        ({"lazy": -0.5, "noise": 0.3}, "and falls more slowly", "undecided"),
     ],
 )
 def test_what_is_wrong_or_noisy_is_seen(claim, spoiled, check, answer):
@@ -106,10 +104,10 @@ def test_the_distance_to_the_dust_is_that_to_its_points(k):
 
 
 @pytest.mark.parametrize(
-    ("kind", "k"), [(a, k) for a, b in hidden_subspace.STRENGTHS.items() for k in b]
+    ("kind", "k"), [(a, k) for a, b in hidden_subspace.TARGETS.items() for k in b]
 )
 def test_targets_are_what_the_rates_assume(kind, k):
-    strength = hidden_subspace.STRENGTHS[kind][k]
+    strength, _ = hidden_subspace.TARGETS[kind][k]
     f = hidden_subspace.teacher(kind, k, 10).profile
     u, v = 0.5 * np.random.default_rng(k).uniform(-1, 1, (2, 4000, k))
     v = u + 0.01 * v
@@ -125,7 +123,7 @@ def test_targets_are_what_the_rates_assume(kind, k):
 
 
 def test_the_same_target_is_as_strong_in_every_dimension():
-    for kind in hidden_subspace.STRENGTHS:
+    for kind in hidden_subspace.TARGETS:
         spread = [
             hidden_subspace.teacher(kind, 2, d).energy(sphere.uniform(20_000, d, 1)).std()
             for d in (6, 12, 24)
@@ -136,14 +134,15 @@ def test_the_same_target_is_as_strong_in_every_dimension():
 @pytest.mark.parametrize("kind", ["homogeneous", "constant"])
 @pytest.mark.parametrize("method", ["active", "lazy"])
 def test_a_small_cell_is_measured(claim, kind, method):
-    condition = {"kind": kind, "k": 1, "d": 4, "n": 400, "method": method}
-    first, second = (claim.measure(condition, np.random.default_rng(3), QUICK) for _ in range(2))
+    d = 5 if kind == "homogeneous" else 4  # one dimension, five, for which to compile
+    condition = {"kind": kind, "k": 1, "d": d, "n": 200, "method": method}
+    first, second = (claim.measure(condition, np.random.default_rng(3), TINY) for _ in range(2))
     assert first == second
-    X = hidden_subspace.teacher(kind, 1, 4).sample(20_000, 0)
-    f = hidden_subspace.teacher(kind, 1, 4).energy(X)
+    target = hidden_subspace.teacher(kind, 1, d)
+    f = target.energy(target.sample(20_000, 0))
     uniform = math.log(np.mean(np.exp(f - f.mean())))
     # What was learned brings the fit nearer than the uniform model is, and leaves an error.
-    assert 0.001 < first["kl"] < 0.8 * uniform
+    assert 0.001 < first["kl"] < 0.9 * uniform
     assert first["kl_se"] < 0.2 * first["kl"]
 
 
@@ -156,7 +155,7 @@ def test_the_figure_shows_both_kinds(claim):
     assert len(figure.axes) == 2
     for axes in figure.axes:
         guides = [
-            line for line in axes.lines if line.get_linestyle() == ":" and len(line.get_xdata())
+            line for line in axes.lines if line.get_linestyle() == "--" and len(line.get_xdata())
         ]
         slopes = [
             np.diff(np.log(g.get_ydata()))[0] / np.diff(np.log(g.get_xdata()))[0] for g in guides
