@@ -331,9 +331,8 @@ def _measure_lazy(d: int, n: int, rng: "np.random.Generator") -> dict[str, float
     points = min(max(points, FEWEST_POINTS), MOST_POINTS)
     model = shared(weight(d), d, 1, degrees(d), points, REFERENCE_SEED)
     penalty = float(learning_curves.sandwich_penalty(weight(d), d, n))
-    start = model.fit(model.mean, penalty).coordinates
     fits = [
-        model.kl(model.fit(model.sample_moments(n, rng), penalty, start).coordinates)
+        model.kl(model.fit(model.sample_moments(n, rng), penalty).coordinates)
         for _ in range(max(1, 800 // d**2))
     ]
     # The points of the evaluation are common to all fits, and so is their error.

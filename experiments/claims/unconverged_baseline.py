@@ -94,8 +94,7 @@ class UnconvergedBaseline(Claim):
         model = shared(w, DIMENSION, 1, degrees, size, seed)
         if method == "optimum":
             penalty = float(learning_curves.sandwich_penalty(w, DIMENSION, n))
-            start = model.fit(model.mean, penalty).coordinates
-            fit = model.fit(model.sample_moments(n, rng), penalty, start)
+            fit = model.fit(model.sample_moments(n, rng), penalty)
             estimate = model.kl(fit.coordinates)
         elif method == "flow":
             end = model.flow(model.sample_moments(n, rng), [DIMENSION * flow_time()])[0]

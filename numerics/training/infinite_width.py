@@ -23,11 +23,13 @@ region that nu avoids nor one that it prefers is missed. Derived here; the lazy 
 """
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
+from scipy.linalg import cho_factor, cho_solve
 
 from .. import harmonics, spectra
 from .._checks import check_count, check_positive, check_vector
@@ -39,6 +41,14 @@ from . import lazy
 __all__ = ["InfiniteWidth", "shared"]
 
 BLOCK = 4096
+
+
+class _Population(NamedTuple):
+    """The fit to infinitely many samples at one penalty, and its Cholesky-factored curvature."""
+
+    penalty: float
+    coordinates: NDArray
+    curvature: tuple[NDArray, bool]
 
 
 class InfiniteWidth:
@@ -106,6 +116,7 @@ class InfiniteWidth:
         zonal = np.repeat(density[list(self.degrees)] / density[0], sizes)
         self.mean = zonal * self.features(self.teacher.directions)[0]
         self._log_partition = float(np.log(density[0])) - min(self.teacher.weights[0], 0)
+        self._population: _Population | None = None
         self._n_reference = check_count(n_reference, "n_reference", 1000)
         reference_rng, self._evaluation_rng = np.random.default_rng(rng).spawn(2)
         points, self._log_weights, energy = self._points(self._n_reference, reference_rng)
@@ -142,10 +153,12 @@ class InfiniteWidth:
         self,
         moments: ArrayLike,
         penalty: float,
-        start: NDArray | None = None,
         tol: float = lazy.TOLERANCE,
     ) -> lazy.Solution:
         r"""Minimize the penalized negative log-likelihood.
+
+        Newton's method begins at the solution for infinitely many samples, and takes the second
+        derivative there as preconditioner; both are kept for the next fit at this penalty.
 
         Parameters
         ----------
@@ -153,8 +166,6 @@ class InfiniteWidth:
             Mean features of the data; `mean` for infinitely many.
         penalty : float
             The positive factor lambda of half the squared F2 norm.
-        start : ndarray of shape (p,), optional
-            Where to begin; zero by default.
         tol : float
             Certified gap at which to stop.
 
@@ -164,14 +175,18 @@ class InfiniteWidth:
             The gap is that of the estimated loss. ``log_partition`` is the controlled estimate
             of :math:`\log Z_f`.
         """
+        shifted, penalty = self._moments(moments), check_positive(penalty, "penalty")
+        if self._population is None or self._population.penalty != penalty:
+            self._population = self._fit_population(penalty)
         solution = lazy.solve(
-            self._moments(moments),
+            shifted,
             self._reference,
             self.spectrum,
-            check_positive(penalty, "penalty"),
-            None if start is None else check_vector(start, len(self._scale), "start"),
+            penalty,
+            self._population.coordinates,
             tol,
             log_weights=self._log_weights,
+            precondition=partial(cho_solve, self._population.curvature),
         )
         controlled = (
             solution.log_partition + float(self._control @ solution.coordinates) + self._offset
@@ -258,6 +273,21 @@ class InfiniteWidth:
         points = np.concatenate([nu, tau])
         energy = self.teacher.energy(points)
         return points, np.log(2) - np.logaddexp(0.0, -energy - self._log_partition), energy
+
+    def _fit_population(self, penalty: float) -> "_Population":
+        a = lazy.solve(
+            self._moments(self.mean),
+            self._reference,
+            self.spectrum,
+            penalty,
+            log_weights=self._log_weights,
+        ).coordinates
+        _, density, mean = lazy.tilt(self._reference, a, self._log_weights)
+        curvature = penalty * np.eye(len(a)) - np.outer(mean, mean)
+        for start in range(0, len(density), BLOCK):
+            block = self._reference[start : start + BLOCK]
+            curvature += (block.T * density[start : start + BLOCK]) @ block
+        return _Population(penalty, a, cho_factor(curvature))
 
     def _moments(self, moments: ArrayLike) -> NDArray:
         return check_vector(moments, len(self._scale), "moments") + self._control

@@ -15,6 +15,8 @@ eigenvectors, and directions far below the smallest penalty in reach are left ou
 about as large as the effective dimension.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -110,11 +112,12 @@ def solve(
     tol: float = TOLERANCE,
     max_iter: int = 100,
     log_weights: NDArray | float = 0.0,
+    precondition: Callable[[NDArray], NDArray] | None = None,
 ) -> Solution:
     """Minimize the penalized negative log-likelihood by Newton's method.
 
     Each Newton system is solved by conjugate gradients, preconditioned by the covariance at the
-    uniform distribution, which is diagonal in these coordinates.
+    uniform distribution, which is diagonal in these coordinates, unless there is better.
 
     Parameters
     ----------
@@ -134,12 +137,16 @@ def solve(
     log_weights : ndarray of shape (M,), optional
         Logarithm of the density of tau with respect to the measure of the reference, up to a
         constant, which is then missing in log Z.
+    precondition : callable, optional
+        Applies the inverse of an approximate second derivative.
 
     Returns
     -------
     Solution
     """
-    preconditioner = 1 / (spectrum + penalty)
+    if precondition is None:
+        diagonal = spectrum + penalty
+        precondition = functools.partial(np.multiply, 1 / diagonal)
     a = np.zeros(len(moments)) if start is None else start
     log_z, density, mean = tilt(reference, a, log_weights)
     objective = moments @ a + log_z + penalty / 2 * a @ a
@@ -148,7 +155,7 @@ def solve(
         gap = float(gradient @ gradient) / (2 * penalty)
         if gap <= tol or n_iter == max_iter:
             break
-        step = _newton_step(gradient, reference, density, mean, penalty, preconditioner, tol)
+        step = _newton_step(gradient, reference, density, mean, penalty, precondition, tol)
         slope = gradient @ step
         length = 1.0
         while length > 1e-10:
@@ -255,12 +262,12 @@ def _newton_step(
     density: NDArray,
     mean: NDArray,
     penalty: float,
-    preconditioner: NDArray,
+    precondition: Callable[[NDArray], NDArray],
     tol: float,
 ) -> NDArray:
     step = np.zeros_like(gradient)
     residual = -gradient
-    direction = preconditioned = preconditioner * residual
+    direction = preconditioned = precondition(residual)
     product = initial = residual @ preconditioned
     # The second factor finds the block in the cache.
     rows = max(1, min(BLOCK, CACHE // len(gradient)))
@@ -274,7 +281,7 @@ def _newton_step(
         length = product / (direction @ curved)
         step = step + length * direction
         residual = residual - length * curved
-        preconditioned = preconditioner * residual
+        preconditioned = precondition(residual)
         previous, product = product, residual @ preconditioned
         if product <= 1e-4 * initial or residual @ residual <= 0.2 * penalty * tol:
             break

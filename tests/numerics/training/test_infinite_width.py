@@ -219,7 +219,6 @@ def test_seeds(model):
         (lambda m: m.flow(m.mean, [2.0, 1.0]), "times must be positive and increasing"),
         (lambda m: m.kl(m.mean[1:]), "coordinates must"),
         (lambda m: m.sample_moments(0), "n must"),
-        (lambda m: m.fit(m.mean, 0.1, m.mean[1:]), "start must"),
         (lambda m: m.divergence(lambda X: np.zeros(len(X)), 10), "n_points must"),
         (lambda m: m.divergence(lambda X: np.zeros(3)), "energy must"),
     ],
