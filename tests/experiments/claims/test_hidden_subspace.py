@@ -28,11 +28,11 @@ def simulate(claim, *, active=-0.6, lazy=-0.1, level=1.0, noise=0.1, repetitions
         spoiled = tuple(condition[key] for key in ("kind", "k", "d")) == SPOILED
         slopes = {"active": active if spoiled else -0.7, "lazy": lazy if spoiled else -0.1}
         for repetition in range(repetitions or grid.repetitions):
-            kl = 0.3 * (condition["n"] / 300) ** slopes[condition["method"]]
+            kl = 0.3 * (condition["n"] / 400) ** slopes[condition["method"]]
             kl *= math.exp((noise if spoiled else 0.1) * rng.standard_normal())
             if condition["method"] == "lazy":
                 kl *= level if spoiled else 1.0
-            results.append(Result(condition, repetition, {"kl": kl, "n_atoms": 4.0}))
+            results.append(Result(condition, repetition, {"kl": kl, "n_neurons": 4.0}))
     return results
 
 
@@ -119,7 +119,8 @@ def test_targets_are_what_the_rates_assume(kind, k):
     # |z| g(z/|z|) with g of Lipschitz constant 1 and at most 1.
     assert steepness.max() <= 2 * strength
     np.testing.assert_allclose(f(0.3 * u), 0.3 * f(u), rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(f(-u), f(u), rtol=1e-9, atol=1e-12)
+    if k > 1:
+        np.testing.assert_allclose(f(-u), f(u), rtol=1e-9, atol=1e-12)
 
 
 def test_the_same_target_is_as_strong_in_every_dimension():
@@ -132,18 +133,23 @@ def test_the_same_target_is_as_strong_in_every_dimension():
 
 
 @pytest.mark.parametrize("kind", ["homogeneous", "constant"])
-@pytest.mark.parametrize("method", ["active", "lazy"])
-def test_a_small_cell_is_measured(claim, kind, method):
+def test_a_small_cell_is_measured(claim, kind):
     d = 5 if kind == "homogeneous" else 4  # one dimension, five, for which to compile
-    condition = {"kind": kind, "k": 1, "d": d, "n": 200, "method": method}
-    first, second = (claim.measure(condition, np.random.default_rng(3), TINY) for _ in range(2))
-    assert first == second
+    condition = {"kind": kind, "k": 1, "d": d, "n": 200, "method": "active"}
+    active, again, lazy = (
+        claim.measure({**condition, "method": method}, np.random.default_rng(3), TINY)
+        for method in ("active", "active", "lazy")
+    )
+    assert active == again
     target = hidden_subspace.teacher(kind, 1, d)
     f = target.energy(target.sample(20_000, 0))
     uniform = math.log(np.mean(np.exp(f - f.mean())))
-    # What was learned brings the fit nearer than the uniform model is, and leaves an error.
-    assert 0.001 < first["kl"] < 0.9 * uniform
-    assert first["kl_se"] < 0.2 * first["kl"]
+    # What was learned brings the active fit nearer than the uniform model is, and leaves an error;
+    # fifty frozen features may learn nothing, but do not run away.
+    assert 0.001 < active["kl"] < 0.9 * uniform
+    assert active["kl"] < lazy["kl"] < 1.5 * uniform
+    assert active["kl_se"] < 0.2 * active["kl"]
+    assert (active["n_neurons"] <= 2, lazy["n_neurons"]) == (True, 50)
 
 
 def test_the_figure_shows_both_kinds(claim):
