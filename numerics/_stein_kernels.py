@@ -42,21 +42,31 @@ def kernels(d: int, name: str, reach: float, double: bool) -> SimpleNamespace:
     return _compile(d, name, squarings, double)
 
 
+def _polynomial(coefficients: list):
+    """Horner's scheme without a loop: one inside of the loop over points would stop its vectors."""
+    constant = coefficients[0]
+    if len(coefficients) == 1:
+        return kernel(inline="always")(lambda x: constant)
+    rest = _polynomial(coefficients[1:])
+
+    @kernel(inline="always")
+    def value(x):
+        return rest(x) * x + constant
+
+    return value
+
+
 def _rbf(squarings: int, double: bool):
     # A Taylor polynomial on [-1/2, 0], squared often enough: unlike a call of the mathematical
     # library this is a handful of vector instructions.
-    degree = 14 if double else 8
-    inverse = np.array([1 / math.factorial(i) for i in range(degree + 1)])
-    inverse = inverse.astype(np.float64 if double else np.float32)
-    shrink = inverse.dtype.type(0.5**squarings)
+    real, degree = (np.float64, 14) if double else (np.float32, 8)
+    exponential = _polynomial([real(1 / math.factorial(i)) for i in range(degree + 1)])
+    shrink = real(0.5**squarings)
 
     @kernel(inline="always")
     def profile(u, z):
         one = type(u)(1)
-        x = shrink * z * (u - one)
-        value = inverse[degree]
-        for i in range(degree - 1, -1, -1):
-            value = value * x + inverse[i]
+        value = exponential(shrink * z * (u - one))
         for _ in range(squarings):
             value *= value
         slope = z * value
@@ -100,7 +110,7 @@ PROFILES = {
 def _compile(d: int, name: str, squarings: int, double: bool) -> SimpleNamespace:
     profile = PROFILES[name](squarings, double)
 
-    @kernel
+    @kernel(inline="always")
     def cosines(points, theta, u):
         zero = points.dtype.type(0)
         for s in range(TILE):
@@ -113,7 +123,7 @@ def _compile(d: int, name: str, squarings: int, double: bool) -> SimpleNamespace
                 u3 += theta[3, k] * y
             u[0, s], u[1, s], u[2, s], u[3, s] = u0, u1, u2, u3
 
-    @kernel
+    @kernel(inline="always")
     def moments(weights, points, first, out):
         zero = points.dtype.type(0)
         for k in range(d):
