@@ -84,7 +84,7 @@ def _profile(u, z, order, squarings):
 
 
 @kernel(inline="always")
-def _cosines(points, theta, d, u):
+def cosines(points, theta, d, u):
     zero = points.dtype.type(0)
     for s in range(TILE):
         u0, u1, u2, u3 = zero, zero, zero, zero
@@ -98,7 +98,7 @@ def _cosines(points, theta, d, u):
 
 
 @kernel(inline="always")
-def _moments(weights, points, d, first, out):
+def moments(weights, points, d, first, out):
     zero = points.dtype.type(0)
     for k in range(d):
         coordinate = points[k]
@@ -143,7 +143,7 @@ def _compile(d: int, order: int, squarings: int) -> Callable:
                     for r in range(ROWS):
                         for k in range(d):
                             theta[r, k] = X[tile, k, first + r]
-                    _cosines(X[other], theta, d, u)
+                    cosines(X[other], theta, d, u)
                     for r in range(ROWS):
                         slope_sum, rest_sum = zero, zero
                         for s in range(size):
@@ -158,10 +158,10 @@ def _compile(d: int, order: int, squarings: int) -> Callable:
                             w[r, s] = zero
                         slopes[tile, first + r] += slope_sum
                         rest[tile, first + r] += rest_sum
-                    _moments(w, S[other], d, first, scores[tile])
-                    _moments(u, X[other], d, first, points[tile])
+                    moments(w, S[other], d, first, scores[tile])
+                    moments(u, X[other], d, first, points[tile])
                     if by_row:
-                        _moments(u, S[other], d, first, crossed[tile])
+                        moments(u, S[other], d, first, crossed[tile])
 
     return interactions
 
