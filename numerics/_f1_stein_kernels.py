@@ -66,9 +66,7 @@ def _compile_fields(d: int, alpha: int) -> Callable:
             t = np.empty((ROWS, TILE), X.dtype)
             theta = np.empty((ROWS, d), X.dtype)
             for tile in range(len(X)):
-                for first in range(
-                    block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS
-                ):
+                for first in range(block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS):
                     _gather(neurons, first, d, theta)
                     cosines(X[tile], theta, d, t)
                     for r in range(ROWS):
@@ -101,9 +99,7 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
             theta = np.empty((ROWS, d), X.dtype)
             a = np.empty((ROWS, d), X.dtype)
             for tile in range(len(X)):
-                for first in range(
-                    block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS
-                ):
+                for first in range(block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS):
                     _gather(neurons, first, d, theta)
                     _gather(directions, first, d, a)
                     cosines(X[tile], theta, d, t)

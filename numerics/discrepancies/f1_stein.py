@@ -39,6 +39,8 @@ SCREENED = 8
 N_STEPS = 30
 # Steps grow on success and shrink on failure; a start rests when its steps are this short.
 RADIUS, SHORTEST = 0.2, 1e-3
+# Neurons tried at once around the best, at radii of the first and last multiple of the width.
+N_TRIALS, POLISH = 16, (1.0, 0.05, 16)
 
 
 class F1SD(NamedTuple):
@@ -56,7 +58,7 @@ def f1_stein_discrepancy(
     score: Score,
     ball: str = "coordinate",
     alpha: int = 1,
-    n_starts: int = 16,
+    n_starts: int = 32,
     rng: np.random.Generator | int | None = None,
 ) -> F1SD:
     r"""Search the largest mean of the Stein operator over a unit ball of F1.
@@ -98,8 +100,7 @@ def stein_means(X: ArrayLike, score: Score, neurons: ArrayLike, alpha: int = 1) 
     neurons = check_sphere(neurons, "neurons")
     if neurons.shape[1] != problem.d:
         raise ValueError(
-            f"neurons must have as many columns as X, {problem.d}, "
-            f"but have shape {neurons.shape}."
+            f"neurons must have as many columns as X, {problem.d}, but have shape {neurons.shape}."
         )
     masses = problem.tiled(np.ones((1, problem.n), problem.X.dtype))
     exact, _ = problem.fields(masses, np.zeros(len(neurons), int), neurons)
@@ -119,7 +120,7 @@ class F1Problem(NamedTuple):
     @classmethod
     def of(cls, X: ArrayLike, score: Score, ball: str, alpha: int, n_starts: int) -> Self:
         """Check the arguments of `f1_stein_discrepancy`."""
-        X = check_sphere(X)
+        X = check_sphere(X, min_samples=2)
         if ball not in BALLS:
             raise ValueError(f"ball must be one of {BALLS}, but it is {ball!r}.")
         if check_alpha(alpha) == 0:
@@ -205,6 +206,10 @@ class F1Problem(NamedTuple):
         winner = np.argmax(values, axis=2)[:, :, None]
         largest = np.take_along_axis(values, winner, axis=2)[:, :, 0]
         witness = np.take_along_axis(neurons, winner[..., None], axis=2)[:, :, 0]
+        if self.alpha == 1:
+            sample, coordinate = np.repeat(np.arange(B), n_maxima), np.tile(np.arange(n_maxima), B)
+            flat = self._polish(masses, sample, coordinate, witness.reshape(-1, d), largest, rng)
+            witness, largest = flat[0].reshape(witness.shape), flat[1].reshape(largest.shape)
         if self.ball == "vector":
             return largest[:, 0], witness[:, 0]
         return np.sqrt(np.sum(largest**2, axis=1)), witness
@@ -239,6 +244,30 @@ class F1Problem(NamedTuple):
             slopes[moved] = self.slopes(masses, sample[moved], neurons[moved], directions[better])
             radii[active] *= np.where(better, 1.5, 0.4)
         return best, best_values
+
+    def _polish(
+        self,
+        masses: NDArray,
+        sample: NDArray,
+        coordinate: NDArray,
+        neurons: NDArray,
+        values: NDArray,
+        rng: np.random.Generator,
+    ) -> tuple[NDArray, NDArray]:
+        """Try random neurons close by: jumps can be found, but not climbed."""
+        values = values.ravel()
+        many, rows = np.repeat(np.arange(len(neurons)), N_TRIALS), np.arange(len(neurons))
+        for radius in self.width * np.geomspace(*POLISH):
+            moves = rng.standard_normal((N_TRIALS, self.d)) * (radius / self.d**0.5)
+            trials = sphere.normalize(neurons[:, None, :] + moves).reshape(-1, self.d)
+            exact, _ = self.fields(masses, sample[many], trials)
+            sizes = self._size(exact, coordinate[many])[0].reshape(-1, N_TRIALS)
+            best = np.argmax(sizes, axis=1)
+            higher = sizes[rows, best] > values
+            chosen = trials.reshape(-1, N_TRIALS, self.d)[rows, best]
+            neurons = np.where(higher[:, None], chosen, neurons)
+            values = np.where(higher, sizes[rows, best], values)
+        return neurons, values
 
     def _size(self, v: NDArray, coordinate: NDArray) -> tuple[NDArray, NDArray]:
         """Return the size of v in the sense of the ball, and its derivative in v."""

@@ -29,10 +29,12 @@ from .._checks import check_positive, check_samples, check_sphere
 from .._feature_kernels import TILE, tiles
 from .._stein_kernels import ORDERS, kernels
 
-__all__ = ["KSD", "ksd", "ksd_gradient", "stein_gram"]
+__all__ = ["KSD", "ksd", "ksd_gradient", "signed_means", "stein_gram"]
 
 KERNELS = tuple(ORDERS)
 STATISTICS = ("u", "v")
+# Side of the squares of pairs of which a matrix is stored.
+BLOCK = 1024
 Score = ArrayLike | Callable[[NDArray], ArrayLike]
 
 
@@ -137,6 +139,43 @@ def stein_gram(X: ArrayLike, score: Score, kernel: str = "rbf", scale: float = 1
     out = np.empty((len(X), len(X)))
     problem.compiled.gram(X, S, X, S, problem.parameter, out)
     return out
+
+
+def signed_means(
+    X: ArrayLike, score: Score, signs: ArrayLike, kernel: str = "rbf", scale: float = 1.0
+) -> NDArray:
+    r"""Return :math:`\frac{1}{n(n-1)}\sum_{i \ne j} e_i e_j u(x_i, x_j)` for rows e of `signs`.
+
+    With random signs these are the values of a wild bootstrap, and ones give the U-statistic.
+
+    Parameters
+    ----------
+    X, score, kernel, scale
+        As in `ksd`.
+    signs : array_like of shape (B, n)
+        Any weights of the points.
+
+    Returns
+    -------
+    ndarray of shape (B,)
+    """
+    problem = _Problem.of(X, score, kernel, scale, "u")
+    points, shifted, n = problem.X, problem.shifted, len(problem.X)
+    E = check_samples(signs, "signs").astype(np.float64, copy=False)
+    if E.shape[1] != n:
+        raise ValueError(f"signs must have one column for each point, {n}, but has {E.shape[1]}.")
+    total = -(E**2) @ problem.diagonal()
+    for first in range(0, n, BLOCK):
+        i = slice(first, first + BLOCK)
+        for second in range(0, first + 1, BLOCK):
+            j = slice(second, second + BLOCK)
+            block = np.empty((len(points[i]), len(points[j])))
+            problem.compiled.gram(
+                points[i], shifted[i], points[j], shifted[j], problem.parameter, block
+            )
+            part = np.sum((E[:, i] @ block) * E[:, j], axis=1)
+            total += part if i == j else 2 * part
+    return total / (n * (n - 1))
 
 
 class _Problem(NamedTuple):
