@@ -21,27 +21,39 @@ makes it small against the statistical error, of order :math:`n^{-1/2}`, while t
 inside of the ramp grows as :math:`n^{2/3}`. The trained network is used with the true rectifier.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
-from .._feature_kernels import TILE, tiles
+from .._feature_kernels import tiles
 from .._score_kernels import kernels
 from ..discrepancies.stein import ksd_gradient, stein_gram
+from ..features import grad_x
 from ..kernels import arc_cosine, rbf
 
 __all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "ramp"]
 
-BLOCK = 2048
+BLOCK, TRIAL_BLOCK = 2048, 1024
 # The half-width of a rectifier that is not smoothed.
 SHARP = 1e-30
 _TINY = 1e-300
-# The squared discrepancy of points, given their scores, and its derivative in the scores.
-Discrepancy = Callable[[NDArray, NDArray], tuple[float, NDArray]]
+
+
+class Discrepancy(Protocol):
+    """A squared Stein discrepancy of points from a density, of which it is given the scores."""
+
+    def __call__(self, X: NDArray, scores: NDArray) -> tuple[float, NDArray]:
+        """Return it, and its derivative in the scores, (n, d)."""
+
+    def pointwise(self, X: NDArray, scores: NDArray) -> NDArray:
+        """Return one number for each point, (n,), whose mean is the validation loss."""
+
+    def coarse(self) -> Self:
+        """Return a cheaper one, to compare fits by."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,10 @@ class KernelDiscrepancy:
             values[block] = 2 * rows - rows.mean()
         return values
 
+    def coarse(self) -> Self:
+        """Return that of pairs within blocks of 1024 points."""
+        return replace(self, block=TRIAL_BLOCK)
+
     def profile(self, cosine: NDArray, d: int) -> tuple[NDArray, NDArray]:
         """Return the base kernel and its derivative at these cosines."""
         if self.kernel == "rbf":
@@ -99,7 +115,7 @@ class KernelDiscrepancy:
 def _blocks(n: int, size: int) -> list[slice]:
     """Cut n points into blocks of nearly equal length."""
     edges = np.linspace(0, n, -(-n // size) + 1).astype(int)
-    return [slice(*pair) for pair in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 class ScoreField(NamedTuple):
@@ -192,9 +208,24 @@ class SteinLoss:
         values = [self.evaluate(neuron, np.array([mass]))[0] for mass in (-1.0, 0.0, 1.0)]
         return values[0] - 2 * values[1] + values[2]
 
+    def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
+        """Return one number for each point, (n,): their mean is the unbiased discrepancy.
+
+        It is that of the true rectifier.
+        """
+        X = self.X.astype(np.float64, copy=False)
+        return self.discrepancy.pointwise(X, -grad_x(X, neurons, weights, self.alpha))
+
     def screen(self, field: ScoreField, n_points: int) -> tuple[Self, ScoreField]:
-        """Keep the first points only: not much is gained, since no pair of them meets here."""
+        """Return all points: no pair of them meets in psi."""
         return self, field
+
+    def coarse(self) -> Self:
+        """Return the loss in float32, and of fewer pairs."""
+        if self.X.dtype == np.float32:
+            return self
+        X = self.X.astype(np.float32)
+        return type(self).of(X, self.discrepancy.coarse(), self.alpha, self.half_width)
 
     def _scalar(self) -> np.floating:
         return self.X.dtype.type(self.half_width)

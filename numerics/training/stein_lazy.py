@@ -216,7 +216,9 @@ def _choose_penalty(sums: Moments, quadratic: NDArray) -> float:
         training = sums.training(everything[everything != part])
         solutions = solve(*training, path * (n / n_training))
         held_out, linear = sums.validation(part)
-        losses += sums.sizes[part] / n * (
-            np.einsum("kp,pq,kq->k", solutions, held_out, solutions) + 2 * solutions @ linear
+        losses += (
+            sums.sizes[part]
+            / n
+            * (np.einsum("kp,pq,kq->k", solutions, held_out, solutions) + 2 * solutions @ linear)
         )
     return float(path[np.argmin(losses)])
