@@ -30,14 +30,19 @@ from numpy.typing import NDArray
 
 from .. import sphere
 from .._feature_kernels import tiles
+from .._jit import one_thread
 from .._score_kernels import kernels
 from ..discrepancies.stein import ksd_gradient, stein_gram
 from ..features import grad_x
 from ..kernels import arc_cosine, rbf
+from . import sparse
 
-__all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "ramp"]
+__all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "fit", "ramp"]
 
 BLOCK, TRIAL_BLOCK = 2048, 1024
+# Decrease of the squared discrepancy, of order one for an energy of order one, that is not worth
+# another step of a trial.
+TRIAL_TOLERANCE = 3e-5
 # The half-width of a rectifier that is not smoothed.
 SHARP = 1e-30
 _TINY = 1e-300
@@ -243,3 +248,40 @@ def _polar(neurons: NDArray) -> tuple[NDArray, NDArray]:
     """Return lengths, (m,), and directions, (m, d); a neuron of length zero has direction zero."""
     lengths = np.linalg.norm(neurons, axis=1)
     return lengths, neurons / np.maximum(lengths, _TINY)[:, None]
+
+
+@one_thread()
+def fit(
+    X: NDArray,
+    alpha: int,
+    rng: np.random.Generator,
+    discrepancy: Discrepancy,
+    penalty: float | None = None,
+    max_atoms: int = 32,
+) -> sparse.SparseFit:
+    """Fit atoms to data by the conditional gradient of `sparse`.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Points of the sphere, float64.
+    alpha : {1, 2, 3}
+    rng : numpy.random.Generator
+    discrepancy : KernelDiscrepancy
+    penalty, max_atoms
+        As in `sparse.fit`; held-out data choose by the unbiased discrepancy.
+
+    Returns
+    -------
+    SparseFit
+        The certificate is that of the smoothed rectifier.
+    """
+    return sparse.fit_loss(
+        X,
+        lambda points: SteinLoss.of(points, discrepancy, alpha),
+        lambda points: SteinLoss.of(points, discrepancy, alpha).coarse(),
+        rng,
+        penalty,
+        max_atoms,
+        TRIAL_TOLERANCE,
+    )

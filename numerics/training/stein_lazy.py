@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, eigh
 
+from .._jit import one_thread
 from .lazy import FrozenFeatures
 from .stein import SHARP, KernelDiscrepancy, SteinLoss
 from .validation import folds
@@ -34,7 +35,7 @@ __all__ = ["Moments", "SteinLazyFit", "fit", "moments", "solve"]
 
 CHUNK = 2048
 # The path of penalties starts at the leading eigenvalue and is halved so many times.
-PATH_LENGTH = 30
+PATH_LENGTH = 24
 TOLERANCE = 1e-8
 MAX_REFINEMENTS = 10
 
@@ -145,6 +146,7 @@ def solve(quadratic: NDArray, linear: NDArray, penalties: NDArray) -> NDArray:
     return -(along / (values + penalties[:, None])) @ vectors.T
 
 
+@one_thread()
 def fit(
     X: NDArray,
     neurons: NDArray,
