@@ -213,7 +213,7 @@ def _choose_penalty(sums: Moments, quadratic: NDArray) -> float:
     n, everything = sums.sizes.sum(), np.arange(len(sums.sizes))
     path = np.linalg.eigvalsh(quadratic)[-1] / 2.0 ** np.arange(PATH_LENGTH)
     losses = np.zeros(PATH_LENGTH)
-    for part in everything:
+    for part in range(len(everything)):
         n_training = n - sums.sizes[part]
         training = sums.training(everything[everything != part])
         solutions = solve(*training, path * (n / n_training))
