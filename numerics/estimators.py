@@ -10,14 +10,19 @@ from threadpoolctl import threadpool_limits
 
 from . import features, sphere
 from ._checks import check_alpha, check_count, check_nonnegative, check_positive, check_sphere
+from .discrepancies.stein import KERNELS
 from .sampling import annealed, mala
 from .sampling.reweighting import LogPartition, log_partition, resample
-from .training import lazy, particles, sparse
+from .training import lazy, particles, sparse, stein, stein_lazy
+from .training.stein import KernelDiscrepancy
 
 __all__ = ["ShallowEBM"]
 
 REGIMES = ("active", "lazy")
 SOLVERS = ("sparse", "particles")
+OBJECTIVES = ("likelihood", "ksd")
+# Fewer points leave no pair to validate on.
+MIN_SAMPLES = {"likelihood": 2, "ksd": 10}
 N_REFERENCE = 2**17
 
 
@@ -25,8 +30,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     r"""Energy-based model :math:`p(x) \propto e^{-f(x)}` on S^{d-1} with a shallow energy.
 
     The energy is :math:`f(x) = \frac1m \sum_j c_j \max(\langle\theta_j, x\rangle, 0)^\alpha`,
-    trained by maximum likelihood [domingoenrich2021ebm]_. Densities are with respect to the uniform
-    probability measure.
+    trained by maximum likelihood, or to the least kernel Stein discrepancy [domingoenrich2021ebm]_.
+    Densities are with respect to the uniform probability measure.
 
     Parameters
     ----------
@@ -38,18 +43,25 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Width m of the lazy model (2048 by default) and of the particles (500); the largest number
         of atoms of the sparse solver (32).
     penalty : float, optional
-        Lazy: lambda of ``lambda/2`` times the squared F2 norm, positive. Active: factor on the F1
-        norm. By default held-out data choose: the penalty (lazy), the number of atoms (sparse),
-        the stopping time (particles); all data are used in the final fit.
+        Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for "ksd",
+        positive. Active: factor on the F1 norm. By default held-out data choose: the penalty
+        (lazy), the number of atoms (sparse), the stopping time (particles); all data are used in
+        the final fit.
     solver : {"sparse", "particles"}
         Of the active regime: conditional gradient with moving atoms, or the gradient flow of an
-        overparametrized network.
+        overparametrized network, for the likelihood only.
+    objective : {"likelihood", "ksd"}
+        What is minimized: the negative log-likelihood, or the squared kernel Stein discrepancy,
+        which sees the energy by its score at the samples and needs no log Z; also what held-out
+        data choose by.
+    kernel, scale : str, float
+        Of the discrepancy, as in `discrepancies.stein.ksd`.
     normalize : bool
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
-        Uniform points that stand for the integral in log Z during training: by default
-        ``2**17``, and more beyond 8192 samples. They act like a second sample of noise of that
-        size.
+        Uniform points that stand for the integral in log Z, in likelihood training and after every
+        training: by default ``2**17``, and more in training beyond 8192 samples. They act like a
+        second sample of noise of that size.
     random_state : int, Generator or RandomState, optional
         All randomness of the fit.
 
@@ -69,7 +81,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     optimality_gap_ : float
         Bound on what the penalized training loss can still lose: for the lazy model among all
         output weights of the kept directions, for the active one among all measures of no larger
-        F1 norm, as far as the steepest neuron was found.
+        F1 norm, as far as the steepest neuron was found. The active discrepancy is that of a
+        rectifier that is smoothed for training.
     n_features_in_ : int
         The ambient dimension d.
 
@@ -91,6 +104,9 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         n_neurons: int | None = None,
         penalty: float | None = None,
         solver: str = "sparse",
+        objective: str = "likelihood",
+        kernel: str = "rbf",
+        scale: float = 1.0,
         normalize: bool = False,
         n_reference: int | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
@@ -100,6 +116,9 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         self.n_neurons = n_neurons
         self.penalty = penalty
         self.solver = solver
+        self.objective = objective
+        self.kernel = kernel
+        self.scale = scale
         self.normalize = normalize
         self.n_reference = n_reference
         self.random_state = random_state
@@ -110,7 +129,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like of shape (n, d)
-            At least two points, d >= 2.
+            At least two points, ten for "ksd"; d >= 2.
         y : ignored
 
         Returns
@@ -127,17 +146,12 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         self._check_parameters()
         X = self._points(X, reset=True)
         rng = _generator(self.random_state)
-        n, d = X.shape
-        n_reference = self.n_reference or int(np.clip(16 * n, N_REFERENCE, 4 * N_REFERENCE))
-        reference = sphere.orthogonal_uniform(n_reference, d, rng)
         # The order of a threaded BLAS sum, hence its last bits, depends on the number of threads.
         with threadpool_limits(limits=1, user_api="blas"):
-            if self.regime == "lazy":
-                self._fit_lazy(X, reference, rng)
-            elif self.solver == "sparse":
-                self._fit_sparse(X, reference, rng)
+            if self.objective == "ksd":
+                self._fit_stein(X, rng)
             else:
-                self._fit_particles(X, reference, rng)
+                self._fit_likelihood(X, rng)
         estimate = self._estimate_log_partition(rng)
         self.log_partition_, self.log_partition_se_ = estimate.value, estimate.se
         return self
@@ -154,6 +168,12 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     def score(self, X: ArrayLike, y: object = None) -> float:
         """Return the mean log-density of the points."""
         return float(np.mean(self.score_samples(X)))
+
+    def score_field(self, X: ArrayLike) -> NDArray:
+        """Return the gradient of the log-density on the sphere, tangent at each point: (n, d)."""
+        check_is_fitted(self)
+        X = self._points(X)
+        return -sphere.tangent(X, self._gradient(X))
 
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.Generator | None = None
@@ -187,27 +207,53 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             state, _ = mala.step(state, self._energy, self._gradient, rng)
         return state.X
 
-    def _fit_lazy(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
-        neurons = sphere.uniform(self.n_neurons or 2048, X.shape[1], rng)
-        result = lazy.fit(X, reference, neurons, self.alpha, rng, self.penalty)
+    def _fit_likelihood(self, X: NDArray, rng: np.random.Generator) -> None:
+        n, d = X.shape
+        n_reference = self.n_reference or int(np.clip(16 * n, N_REFERENCE, 4 * N_REFERENCE))
+        reference = sphere.orthogonal_uniform(n_reference, d, rng)
+        if self.regime == "lazy":
+            neurons = self._draw_neurons(d, rng)
+            frozen = lazy.fit(X, reference, neurons, self.alpha, rng, self.penalty)
+            self._keep_lazy(neurons, frozen)
+        elif self.solver == "sparse":
+            max_atoms = self.n_neurons or 32
+            self._keep_atoms(n, sparse.fit(X, reference, self.alpha, rng, self.penalty, max_atoms))
+        else:
+            result = particles.fit(
+                X, reference, self.alpha, self.n_neurons or 500, rng, self.penalty
+            )
+            self.neurons_, self.weights_ = result.neurons, result.weights
+            self.penalty_ = self.penalty or 0.0
+            self._keep_diagnostics(result)
+
+    def _fit_stein(self, X: NDArray, rng: np.random.Generator) -> None:
+        discrepancy = KernelDiscrepancy(self.kernel, self.scale)
+        if self.regime == "lazy":
+            neurons = self._draw_neurons(X.shape[1], rng)
+            self._keep_lazy(
+                neurons, stein_lazy.fit(X, neurons, self.alpha, rng, discrepancy, self.penalty)
+            )
+        else:
+            max_atoms = self.n_neurons or 32
+            atoms = stein.fit(X, self.alpha, rng, discrepancy, self.penalty, max_atoms)
+            self._keep_atoms(len(X), atoms)
+
+    def _draw_neurons(self, d: int, rng: np.random.Generator) -> NDArray:
+        return sphere.uniform(self.n_neurons or 2048, d, rng)
+
+    def _keep_lazy(self, neurons: NDArray, result: lazy.LazyFit | stein_lazy.SteinLazyFit) -> None:
         self.neurons_, self.weights_ = neurons, result.weights
         self.penalty_ = result.penalty
         self._keep_diagnostics(result)
 
-    def _fit_sparse(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
-        result = sparse.fit(X, reference, self.alpha, rng, self.penalty, self.n_neurons or 32)
+    def _keep_atoms(self, n: int, result: sparse.SparseFit) -> None:
         self.neurons_, self.weights_ = result.atoms.network()
-        self.penalty_ = sparse.default_penalty(len(X)) if self.penalty is None else self.penalty
-        self._keep_diagnostics(result)
-
-    def _fit_particles(self, X: NDArray, reference: NDArray, rng: np.random.Generator) -> None:
-        result = particles.fit(X, reference, self.alpha, self.n_neurons or 500, rng, self.penalty)
-        self.neurons_, self.weights_ = result.neurons, result.weights
-        self.penalty_ = self.penalty or 0.0
+        self.penalty_ = sparse.default_penalty(n) if self.penalty is None else self.penalty
         self._keep_diagnostics(result)
 
     def _keep_diagnostics(
-        self, result: lazy.LazyFit | sparse.SparseFit | particles.ParticleFit
+        self,
+        result: lazy.LazyFit | stein_lazy.SteinLazyFit | sparse.SparseFit | particles.ParticleFit,
     ) -> None:
         self.n_iter_ = result.n_iter
         self.converged_ = result.converged
@@ -235,7 +281,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             X,
             reset=reset,
             dtype=np.float64,
-            ensure_min_samples=2 if reset else 1,
+            ensure_min_samples=MIN_SAMPLES[self.objective] if reset else 1,
             ensure_min_features=2 if reset else 1,
         )
         return check_sphere(X, normalize=self.normalize)
@@ -245,6 +291,12 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             raise ValueError(f"regime must be one of {REGIMES}, but it is {self.regime!r}.")
         if self.solver not in SOLVERS:
             raise ValueError(f"solver must be one of {SOLVERS}, but it is {self.solver!r}.")
+        if self.objective not in OBJECTIVES:
+            raise ValueError(
+                f"objective must be one of {OBJECTIVES}, but it is {self.objective!r}."
+            )
+        if self.objective == "ksd":
+            self._check_discrepancy()
         if check_alpha(self.alpha) == 0 and self.regime == "active":
             raise ValueError(
                 "alpha must be 1, 2 or 3 in the active regime, but it is 0: the step has no "
@@ -257,6 +309,20 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         if self.penalty is not None:
             (check_positive if self.regime == "lazy" else check_nonnegative)(
                 self.penalty, "penalty"
+            )
+
+    def _check_discrepancy(self) -> None:
+        if self.kernel not in KERNELS:
+            raise ValueError(f"kernel must be one of {KERNELS}, but it is {self.kernel!r}.")
+        check_positive(self.scale, "scale")
+        if check_alpha(self.alpha) == 0:
+            raise ValueError(
+                'alpha must be 1, 2 or 3 for objective="ksd", but it is 0: almost everywhere the '
+                "score of a step is zero."
+            )
+        if self.regime == "active" and self.solver != "sparse":
+            raise ValueError(
+                f'solver must be "sparse" for objective="ksd", but it is {self.solver!r}.'
             )
 
 

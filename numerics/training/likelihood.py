@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from .. import sphere
 from .._feature_kernels import TILE, kernels, tiled_vector, tiles
+from .loss import Loss, Slope
 
 __all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]
 
@@ -117,13 +118,31 @@ class Likelihood:
         slopes, values = self.gradient(neurons, np.ones(m), rho)
         return m * values, m * slopes
 
+    def curvature(self, neuron: NDArray, rho: SignedMeasure) -> float:
+        """Return the second derivative of L along the mass of a neuron: its model variance."""
+        t = np.maximum(np.einsum("kds,d->ks", self.reference, neuron), 0)
+        phi = t**self.alpha
+        q = -rho.model
+        mean = np.sum(q * phi)
+        return float(np.sum(q * (phi - mean) ** 2))
+
+    def screen(self, rho: SignedMeasure, n_points: int) -> tuple[Self, SignedMeasure]:
+        """Return the likelihood and rho on the first reference points alone, of the same mass."""
+        screen = self.head(n_points)
+        model = rho.model[: len(screen.reference)]
+        return screen, SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
+
+    def coarse(self) -> Self:
+        """Return what candidates are tried on: all of it, since the settled one is kept."""
+        return self
+
     def _cast(self, array: NDArray) -> NDArray:
         return np.ascontiguousarray(array, self.data.dtype)
 
 
 def steepest_neurons(
-    likelihood: Likelihood,
-    rho: SignedMeasure,
+    loss: Loss,
+    rho: Slope,
     rng: np.random.Generator,
     n_starts: int = 24,
     n_screened: int = 2**13,
@@ -136,9 +155,10 @@ def steepest_neurons(
 
     Parameters
     ----------
-    likelihood : Likelihood
+    loss : Loss
+        The likelihood, or another.
     rho : SignedMeasure
-        Of the same likelihood.
+        Its derivative, of the same loss.
     rng : numpy.random.Generator
     n_starts : int
     n_screened : int
@@ -150,39 +170,37 @@ def steepest_neurons(
     psi : ndarray of shape (2,)
         The one with the larger ``|psi|`` comes first.
     """
-    d = likelihood.data.shape[1]
-    screen = likelihood.head(n_screened)
-    model = rho.model[: len(screen.reference)]
-    part = SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
+    d = loss.data.shape[1]
+    screen, part = loss.screen(rho, n_screened)
     starts = sphere.uniform(n_starts, d, rng)
     signs = np.where(np.arange(n_starts) % 2 == 0, 1.0, -1.0)
     neurons, values = _ascend(screen, part, starts, signs, 25)
     order = np.argsort(values)
     best = order[[0, 1, -2, -1]]
     signs = np.array([-1.0, -1.0, 1.0, 1.0])
-    neurons, values = _ascend(likelihood, rho, neurons[best], signs, 15, radius=0.1)
+    neurons, values = _ascend(loss, rho, neurons[best], signs, 15, radius=0.1)
     extremes = np.array([np.argmin(values), np.argmax(values)])
     extremes = extremes[np.argsort(-np.abs(values[extremes]))]
     return neurons[extremes], values[extremes]
 
 
 def _ascend(
-    likelihood: Likelihood,
-    rho: SignedMeasure,
+    loss: Loss,
+    rho: Slope,
     neurons: NDArray,
     signs: NDArray,
     n_steps: int,
     radius: float = 0.3,
 ) -> tuple[NDArray, NDArray]:
     """Climb ``signs * psi`` from each neuron."""
-    values, slopes = likelihood.psi(neurons, rho)
+    values, slopes = loss.psi(neurons, rho)
     radii = np.full(len(neurons), radius)
     for _ in range(n_steps):
         uphill = signs[:, None] * sphere.tangent(neurons, slopes)
         length = np.linalg.norm(uphill, axis=1)
         step = uphill * (radii / np.where(length > 0, length, 1.0))[:, None]
         candidates = sphere.exponential(neurons, step)
-        new_values, new_slopes = likelihood.psi(candidates, rho)
+        new_values, new_slopes = loss.psi(candidates, rho)
         better = signs * new_values > signs * values
         neurons = np.where(better[:, None], candidates, neurons)
         values = np.where(better, new_values, values)

@@ -1,14 +1,14 @@
-r"""Maximum likelihood over measures with few atoms: conditional gradient with moving atoms.
+r"""Training over measures with few atoms: conditional gradient with moving atoms.
 
 The energy is a sum over atoms, :math:`f(x) = \sum_j s_j \sigma(\langle v_j, x\rangle)` with signs
 :math:`s_j = \pm 1`; by homogeneity :math:`\|v_j\|^\alpha` is the mass of the atom. Each round adds
 the neuron with the largest :math:`|\psi|`, then moves all atoms at once to a local optimum, and
 merges and prunes. How many rounds are good is for the validation data to say. Without a penalty
-each round is plain maximum likelihood on its support; a total-variation penalty is convex over
-measures and comes with a certificate, but biases the masses towards zero.
+each round is plain maximum likelihood, or the least discrepancy, on its support; a total-variation
+penalty is convex over measures and comes with a certificate, but biases the masses towards zero.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +17,11 @@ from scipy.optimize import minimize
 
 from .. import sphere
 from .._jit import one_thread
-from .likelihood import Likelihood, SignedMeasure, optimality_gap, steepest_neurons
+from .likelihood import Likelihood, optimality_gap, steepest_neurons
+from .loss import Loss, Slope
 from .validation import MIN_ESS, enough_reference, folds
 
-__all__ = ["Atoms", "SparseFit", "fit", "rounds"]
+__all__ = ["Atoms", "SparseFit", "fit", "fit_loss", "rounds"]
 
 MERGE_ANGLE = 0.1
 PRUNE_FRACTION = 1e-3
@@ -62,13 +63,13 @@ class Round(NamedTuple):
 
     atoms: Atoms
     loss: float
-    rho: SignedMeasure
+    rho: Slope
     n_iter: int
     converged: bool
 
 
 def rounds(
-    likelihood: Likelihood,
+    loss: Loss,
     penalty: float,
     rng: np.random.Generator,
     max_atoms: int,
@@ -76,13 +77,13 @@ def rounds(
 ) -> Iterator[Round]:
     """Yield the optimum with no atom, then the local optimum after each added atom.
 
-    An energy that the reference sample can't resolve, by its effective size, ends the rounds: where
-    no reference point is near the data, the likelihood has no optimum at all.
+    An energy that the reference sample of the likelihood can't resolve, by its effective size, ends
+    the rounds: where no reference point is near the data, the likelihood has no optimum at all.
 
     Parameters
     ----------
-    likelihood : Likelihood
-        In float64.
+    loss : Loss
+        The likelihood in float64.
     penalty : float
         The factor on the total variation.
     rng : numpy.random.Generator
@@ -92,14 +93,15 @@ def rounds(
     tol : float
         Relative decrease of the loss at which the local solver stops.
     """
-    d = likelihood.data.shape[1]
+    d = loss.data.shape[1]
+    coarse = loss.coarse()
     atoms = Atoms(np.empty((0, d)), np.empty(0))
-    loss, rho = likelihood.evaluate(*atoms.network())
-    yield Round(atoms, loss, rho, 0, True)
+    value, rho = loss.evaluate(*atoms.network())
+    yield Round(atoms, value, rho, 0, True)
     for _ in range(max_atoms):
         candidates = [
             (theta, psi)
-            for theta, psi in zip(*steepest_neurons(likelihood, rho, rng), strict=True)
+            for theta, psi in zip(*steepest_neurons(loss, rho, rng), strict=True)
             if abs(psi) > VIOLATION * penalty
         ]
         if not candidates:
@@ -107,14 +109,16 @@ def rounds(
         # An attractive neuron at theta and a repulsive one at -theta share their linear part: only
         # the loss after the move tells which of them the data want.
         trials = [
-            _settle(_add(atoms, theta, psi, penalty, likelihood, rho), penalty, likelihood, tol)
+            _settle(_add(atoms, theta, psi, penalty, loss, rho), penalty, coarse, tol)
             for theta, psi in candidates
         ]
         atoms, n_iter, converged = min(trials, key=lambda trial: trial[0])[1:]
-        loss, rho = likelihood.evaluate(*atoms.network())
+        if coarse is not loss:
+            _, atoms, n_iter, converged = _settle(atoms, penalty, loss, tol)
+        value, rho = loss.evaluate(*atoms.network())
         if rho.ess < MIN_ESS:
             return
-        yield Round(atoms, loss, rho, n_iter, converged)
+        yield Round(atoms, value, rho, n_iter, converged)
 
 
 @one_thread()
@@ -148,15 +152,51 @@ def fit(
     -------
     SparseFit
     """
-    likelihood = Likelihood.of(X, reference, alpha)
+    few = reference[: enough_reference(len(X))]
+    return fit_loss(
+        X,
+        lambda points: Likelihood.of(points, reference, alpha),
+        lambda points: Likelihood.of(points, few, alpha),
+        rng,
+        penalty,
+        max_atoms,
+    )
+
+
+def fit_loss(
+    X: NDArray,
+    loss_of: Callable[[NDArray], Loss],
+    trial_of: Callable[[NDArray], Loss],
+    rng: np.random.Generator,
+    penalty: float | None = None,
+    max_atoms: int = 32,
+    trial_tol: float = TRIAL_TOLERANCE,
+) -> SparseFit:
+    """Fit atoms to data by any loss.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    loss_of, trial_of : callable
+        Return the loss of some of the points: for the final fit, and for comparisons of fits.
+    rng, penalty, max_atoms
+        As in `fit`.
+    trial_tol : float
+        Relative decrease of the loss at which a fit that is only compared stops.
+
+    Returns
+    -------
+    SparseFit
+    """
+    loss = loss_of(X)
     if penalty is None:
-        n_rounds = _choose_rounds(X, reference, alpha, rng, max_atoms)
-        stages = list(rounds(likelihood, default_penalty(len(X)), rng, n_rounds))
+        n_rounds = _choose_rounds(X, trial_of, rng, max_atoms, trial_tol)
+        stages = list(rounds(loss, default_penalty(len(X)), rng, n_rounds))
         n_iter = sum(stage.n_iter for stage in stages)
-        return _certify(stages[-1], likelihood, default_penalty(len(X)), n_iter, rng)
-    stages = list(rounds(likelihood, penalty, rng, max_atoms))
+        return _certify(stages[-1], loss, default_penalty(len(X)), n_iter, rng)
+    stages = list(rounds(loss, penalty, rng, max_atoms))
     n_iter = sum(stage.n_iter for stage in stages)
-    result = _certify(stages[-1], likelihood, penalty, n_iter, rng)
+    result = _certify(stages[-1], loss, penalty, n_iter, rng)
     return result._replace(converged=result.converged and len(stages) <= max_atoms)
 
 
@@ -166,22 +206,24 @@ def default_penalty(n: int) -> float:
 
 
 def _choose_rounds(
-    X: NDArray, reference: NDArray, alpha: int, rng: np.random.Generator, max_atoms: int
+    X: NDArray,
+    trial_of: Callable[[NDArray], Loss],
+    rng: np.random.Generator,
+    max_atoms: int,
+    tol: float,
 ) -> int:
     """Return the fewest rounds within one standard error of the best on held-out data.
 
     All folds are needed, however many the points: what a superfluous atom costs falls as 1/n, and
     the noise of the comparison is as large unless all points take part.
     """
-    reference = reference[: enough_reference(len(X))]
     histories: list[list[NDArray]] = []
     for training, held_out in folds(len(X), rng):
-        likelihood = Likelihood.of(X[training], reference, alpha)
-        validation = Likelihood.of(X[held_out], reference, alpha)
+        loss, validation = trial_of(X[training]), trial_of(X[held_out])
         trial = default_penalty(len(training))
         losses: list[NDArray] = []
         means: list[float] = []
-        for stage in rounds(likelihood, trial, rng, max_atoms, TRIAL_TOLERANCE):
+        for stage in rounds(loss, trial, rng, max_atoms, tol):
             losses.append(validation.pointwise(*stage.atoms.network()))
             means.append(float(losses[-1].mean()))
             if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
@@ -197,51 +239,35 @@ def _choose_rounds(
     return int(np.argmax(excess.mean(axis=1) <= standard_error))
 
 
-def _add(
-    atoms: Atoms,
-    theta: NDArray,
-    psi: float,
-    penalty: float,
-    likelihood: Likelihood,
-    rho: SignedMeasure,
-) -> Atoms:
+def _add(atoms: Atoms, theta: NDArray, psi: float, penalty: float, loss: Loss, rho: Slope) -> Atoms:
     """Append an atom with the mass of one Newton step along it."""
-    t = np.maximum(np.einsum("kds,d->ks", likelihood.reference, theta), 0)
-    phi = t**likelihood.alpha
-    q = -rho.model
-    mean = np.sum(q * phi)
-    variance = np.sum(q * (phi - mean) ** 2)
-    mass = (abs(psi) - penalty) / max(variance, 1e-12)
-    length = mass ** (1 / likelihood.alpha)
+    mass = (abs(psi) - penalty) / max(loss.curvature(theta, rho), 1e-12)
+    length = mass ** (1 / loss.alpha)
     return Atoms(np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi)))
 
 
-def _settle(
-    atoms: Atoms, penalty: float, likelihood: Likelihood, tol: float
-) -> tuple[float, Atoms, int, bool]:
+def _settle(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, Atoms, int, bool]:
     """Move all atoms, merge and prune, and move again if that changed anything."""
-    value, moved, n_iter, converged = _move(atoms, penalty, likelihood, tol)
-    tidy = _merge_and_prune(moved, likelihood.alpha)
+    value, moved, n_iter, converged = _move(atoms, penalty, loss, tol)
+    tidy = _merge_and_prune(moved, loss.alpha)
     if len(tidy.signs) < len(moved.signs):
-        value, moved, more, converged = _move(tidy, penalty, likelihood, tol)
+        value, moved, more, converged = _move(tidy, penalty, loss, tol)
         n_iter += more
     return value, moved, n_iter, converged
 
 
-def _move(
-    atoms: Atoms, penalty: float, likelihood: Likelihood, tol: float
-) -> tuple[float, Atoms, int, bool]:
+def _move(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, Atoms, int, bool]:
     """Minimize the penalized loss over all vectors, signs fixed, by L-BFGS."""
-    alpha, shape = likelihood.alpha, atoms.vectors.shape
+    alpha, shape = loss.alpha, atoms.vectors.shape
 
     def objective(flat: NDArray) -> tuple[float, NDArray]:
         moved = Atoms(flat.reshape(shape), atoms.signs)
         network = moved.network()
-        loss, rho = likelihood.evaluate(*network)
-        slopes, _ = likelihood.gradient(*network, rho)
+        value, rho = loss.evaluate(*network)
+        slopes, _ = loss.gradient(*network, rho)
         lengths = np.linalg.norm(moved.vectors, axis=1, keepdims=True)
         slopes += penalty * alpha * moved.vectors * np.maximum(lengths, 1e-12) ** (alpha - 2)
-        return loss + penalty * moved.masses(alpha).sum(), slopes.ravel()
+        return value + penalty * moved.masses(alpha).sum(), slopes.ravel()
 
     solution = minimize(
         objective,
@@ -275,10 +301,10 @@ def _merge_and_prune(atoms: Atoms, alpha: int) -> Atoms:
 
 
 def _certify(
-    last: Round, likelihood: Likelihood, penalty: float, n_iter: int, rng: np.random.Generator
+    last: Round, loss: Loss, penalty: float, n_iter: int, rng: np.random.Generator
 ) -> SparseFit:
     neurons, weights = last.atoms.network()
-    psi, _ = likelihood.psi(neurons, last.rho)
-    _, (largest, _) = steepest_neurons(likelihood, last.rho, rng, n_starts=64)
-    gap = optimality_gap(neurons, weights, psi, largest, penalty, likelihood.alpha)
+    psi, _ = loss.psi(neurons, last.rho)
+    _, (largest, _) = steepest_neurons(loss, last.rho, rng, n_starts=64)
+    gap = optimality_gap(neurons, weights, psi, largest, penalty, loss.alpha)
     return SparseFit(last.atoms, n_iter, last.converged, gap)

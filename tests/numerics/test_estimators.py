@@ -13,6 +13,8 @@ SMALL = {
     "lazy": {"regime": "lazy", "n_neurons": 60, "n_reference": 4000},
     "sparse": {"solver": "sparse", "n_neurons": 3, "n_reference": 4000},
     "particles": {"solver": "particles", "n_neurons": 20, "n_reference": 4000},
+    "lazy ksd": {"regime": "lazy", "n_neurons": 60, "n_reference": 4000, "objective": "ksd"},
+    "sparse ksd": {"n_neurons": 1, "n_reference": 4000, "objective": "ksd"},
 }
 
 
@@ -24,6 +26,16 @@ ZERO_ROW = {"check_estimators_dtypes": "feeds a zero row, which has no direction
     [
         ShallowEBM(normalize=True, n_reference=1000, regime="lazy", n_neurons=20),
         ShallowEBM(normalize=True, n_reference=1000, n_neurons=1),
+        ShallowEBM(
+            normalize=True,
+            n_reference=1000,
+            objective="ksd",
+            regime="lazy",
+            n_neurons=20,
+            # Of these points nearly on a line any energy that follows them has a hopeless log Z.
+            penalty=0.1,
+        ),
+        ShallowEBM(normalize=True, n_reference=1000, objective="ksd", n_neurons=1),
     ],
     expected_failed_checks=lambda estimator: ZERO_ROW,
 )
@@ -44,7 +56,7 @@ def model(request, teacher):
 def test_density_integrates_to_one(model):
     density = np.exp(model.score_samples(sphere.uniform(200_000, 3, rng=5)))
     standard_error = np.hypot(density.std() / np.sqrt(len(density)), model.log_partition_se_)
-    # Three models at 4.5 standard errors: false alarm 2e-5.
+    # Five models at 4.5 standard errors: false alarm 4e-5.
     assert abs(density.mean() - 1) <= 4.5 * standard_error
 
 
@@ -53,6 +65,16 @@ def test_score_is_near_that_of_the_truth(model, teacher):
     truth = np.mean(-teacher.energy(X)) - float(gibbs.log_partition(4.0, 3))
     assert truth - 0.05 < model.score(X) <= truth + 4.5 * model.log_partition_se_
     assert model.score(X) == pytest.approx(np.mean(model.score_samples(X)))
+
+
+def test_score_field_is_the_gradient_of_the_log_density(model):
+    X = sphere.uniform(20, 3, rng=6)
+    direction = sphere.tangent(X, sphere.uniform(20, 3, rng=7))
+    field = model.score_field(X)
+    np.testing.assert_allclose(np.sum(X * field, axis=1), 0, atol=1e-12)
+    ahead, behind = (sphere.exponential(X, h * direction) for h in (1e-6, -1e-6))
+    slope = (model.score_samples(ahead) - model.score_samples(behind)) / 2e-6
+    np.testing.assert_allclose(np.sum(direction * field, axis=1), slope, rtol=1e-5, atol=1e-6)
 
 
 def test_samples_have_the_moments_of_the_model(model):
@@ -104,6 +126,11 @@ def test_penalty_can_be_given(name, teacher):
     [
         ({"regime": "eager"}, r"regime must be one of \('active', 'lazy'\), but it is 'eager'"),
         ({"solver": "adam"}, r"solver must be one of .* but it is 'adam'"),
+        ({"objective": "sd"}, r"objective must be one of .* but it is 'sd'"),
+        ({"objective": "ksd", "kernel": "laplace"}, r"kernel must be one of .* it is 'laplace'"),
+        ({"objective": "ksd", "scale": 0.0}, r"scale must be a positive finite number, .* 0.0"),
+        ({"objective": "ksd", "solver": "particles"}, r'solver must be "sparse" for objective'),
+        ({"objective": "ksd", "regime": "lazy", "alpha": 0}, r"alpha must be 1, 2 or 3 for obj"),
         ({"penalty": -1.0}, r"penalty must be a nonnegative finite number, but it is -1.0"),
         ({"regime": "lazy", "penalty": 0.0}, r"penalty must be a positive finite number"),
         ({"alpha": 0}, r"alpha must be 1, 2 or 3 in the active regime, but it is 0"),

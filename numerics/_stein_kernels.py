@@ -1,0 +1,182 @@
+r"""Compiled loops behind :mod:`lazyactive.numerics.discrepancies.stein`.
+
+A pair of points enters the kernel Stein discrepancy through :math:`u = \langle x, y\rangle` alone
+and through inner products with the shifted scores :math:`\tilde s`. Sums over y of
+:math:`\kappa\,\tilde s(y)`, of :math:`\kappa' u\,y` and of two scalars are therefore enough for its
+value and for its gradient in the scores: six multiplications for each coordinate of a pair, and
+nothing of the size of all pairs is stored.
+
+Points come in tiles, ``(n_tiles, d, TILE)``, as in `_feature_kernels`. A few points of one tile
+meet a whole other tile at a time. Sums over a tile are taken in the type of the data and added up
+in float64, in an order that does not depend on the number of threads.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numba
+import numpy as np
+
+from ._feature_kernels import TILE
+from ._jit import kernel, parallel_kernel
+
+# Points that meet a tile together, so that what is loaded of the tile is used four times.
+ROWS = 4
+# The base kernels: the exponential is 0, an arc-cosine kernel its order.
+ORDERS = {"rbf": 0, "arc-cosine(1)": 1, "arc-cosine(2)": 2, "arc-cosine(3)": 3}
+
+
+def kernels(d: int, name: str, reach: float) -> SimpleNamespace:
+    """Compile ``interactions``, ``gram`` and ``neighbours``, the first for one dimension.
+
+    Parameters
+    ----------
+    d : int
+    name : str
+        One of `ORDERS`.
+    reach : float
+        For "rbf", the largest absolute exponent 2 / scale**2; not used otherwise.
+    """
+    squarings = max(0, math.ceil(math.log2(reach / 0.5))) if name == "rbf" else 0
+    pairs = _compile_pairs(ORDERS[name], squarings)
+    return SimpleNamespace(interactions=_compile(d, ORDERS[name], squarings), **pairs)
+
+
+# The functions below are inlined with `order`, `squarings` and `d` as constants. They are global,
+# and not made in a factory: a compiled function in a closure would defeat the cache on disk.
+@kernel(inline="always")
+def _exponential(x, squarings):
+    """Taylor polynomial on [-1/2, 0], squared: no call of a library stops the vectors."""
+    one = type(x)(1)
+    value = one
+    x *= type(x)(0.5**squarings)
+    for i in range(14, 0, -1):
+        value = one + value * x * (one / type(x)(i))
+    for _ in range(squarings):
+        value *= value
+    return value
+
+
+@kernel(inline="always")
+def _profile(u, z, order, squarings):
+    """Value, first derivative, and second derivative times u^3 - u."""
+    one = type(u)(1)
+    if order == 0:
+        value = _exponential(z * (u - one), squarings)
+        slope = z * value
+        return value, slope, z * slope * u * (u * u - one)
+    # With the angle phi of u, J_n = n^2 integral of J_(n-1), from J_0 = pi - phi.
+    u = min(max(u, -one), one)
+    sine_squared = (one - u) * (one + u)
+    sine = math.sqrt(sine_squared)
+    rest = type(u)(math.acos(-u))
+    j1 = sine + rest * u
+    if order == 1:
+        return z * j1, z * rest, -z * u * sine
+    two, three, four = type(u)(2), type(u)(3), type(u)(4)
+    j2 = three * sine * u + rest * (one + two * u * u)
+    if order == 2:
+        return z * j2, four * z * j1, -four * z * rest * u * sine_squared
+    j3 = sine * (four + type(u)(11) * u * u) + rest * u * (type(u)(9) + type(u)(6) * u * u)
+    return z * j3, type(u)(9) * z * j2, -type(u)(36) * z * j1 * u * sine_squared
+
+
+@kernel(inline="always")
+def cosines(points, theta, d, u):
+    zero = points.dtype.type(0)
+    for s in range(TILE):
+        u0, u1, u2, u3 = zero, zero, zero, zero
+        for k in range(d):
+            y = points[k, s]
+            u0 += theta[0, k] * y
+            u1 += theta[1, k] * y
+            u2 += theta[2, k] * y
+            u3 += theta[3, k] * y
+        u[0, s], u[1, s], u[2, s], u[3, s] = u0, u1, u2, u3
+
+
+@kernel(inline="always")
+def moments(weights, points, d, first, out):
+    zero = points.dtype.type(0)
+    for k in range(d):
+        coordinate = points[k]
+        m0, m1, m2, m3 = zero, zero, zero, zero
+        for s in range(TILE):
+            y = coordinate[s]
+            m0 += weights[0, s] * y
+            m1 += weights[1, s] * y
+            m2 += weights[2, s] * y
+            m3 += weights[3, s] * y
+        out[first, k] += m0
+        out[first + 1, k] += m1
+        out[first + 2, k] += m2
+        out[first + 3, k] += m3
+
+
+@kernel(inline="always")
+def _stein_kernel(x, s, y, t, z, order, squarings):
+    u, scores, crossed = 0.0, 0.0, 0.0
+    d = len(x)
+    for k in range(d):
+        u += x[k] * y[k]
+        scores += s[k] * t[k]
+        crossed += s[k] * y[k] + x[k] * t[k]
+    value, slope, bend = _profile(u, z, order, squarings)
+    # The shifted score has the radial part -(d - 1).
+    return value * scores + slope * (d - 2 + u * u - 2 * (d - 1) - u * crossed) + bend
+
+
+@functools.cache
+def _compile(d: int, order: int, squarings: int) -> Callable:
+    @parallel_kernel
+    def interactions(X, S, n, z, by_row, scores, points, crossed, slopes, rest):
+        zero = X.dtype.type(0)
+        for tile in numba.prange(X.shape[0]):
+            u = np.empty((ROWS, TILE), X.dtype)
+            w = np.empty((ROWS, TILE), X.dtype)
+            theta = np.empty((ROWS, d), X.dtype)
+            for other in range(X.shape[0]):
+                size = min(TILE, n - other * TILE)
+                for first in range(0, min(TILE, n - tile * TILE), ROWS):
+                    for r in range(ROWS):
+                        for k in range(d):
+                            theta[r, k] = X[tile, k, first + r]
+                    cosines(X[other], theta, d, u)
+                    for r in range(ROWS):
+                        slope_sum, rest_sum = zero, zero
+                        for s in range(size):
+                            t = u[r, s]
+                            value, slope, bend = _profile(t, z, order, squarings)
+                            w[r, s] = value
+                            slope_sum += slope
+                            rest_sum += bend + slope * (type(t)(d - 2) + t * t)
+                            u[r, s] = slope * t
+                        # The padding is zero, but what multiplies it must be finite.
+                        for s in range(size, TILE):
+                            w[r, s] = zero
+                        slopes[tile, first + r] += slope_sum
+                        rest[tile, first + r] += rest_sum
+                    moments(w, S[other], d, first, scores[tile])
+                    moments(u, X[other], d, first, points[tile])
+                    if by_row:
+                        moments(u, S[other], d, first, crossed[tile])
+
+    return interactions
+
+
+@functools.cache
+def _compile_pairs(order: int, squarings: int) -> dict[str, Callable]:
+    @parallel_kernel
+    def gram(X, S, Y, T, z, out):
+        for i in numba.prange(len(X)):
+            for j in range(len(Y)):
+                out[i, j] = _stein_kernel(X[i], S[i], Y[j], T[j], z, order, squarings)
+
+    @kernel
+    def neighbours(X, S, z, out):
+        for i in range(len(X)):
+            out[i] = _stein_kernel(X[i], S[i], X[i - 1], S[i - 1], z, order, squarings)
+
+    return {"gram": gram, "neighbours": neighbours}
