@@ -75,8 +75,11 @@ class UnconvergedBaseline(Claim):
         if condition["method"] == "optimum":
             return {"kl": float(learning_curves.sandwich(w, DIMENSION, n))}
         time = DIMENSION * flow_time()
-        kl, floor = learning_curves.early_stopping(w, DIMENSION, [n, float("inf")], time)
-        return {"kl": float(kl), "floor": float(floor)}
+        kl, floor = (
+            float(learning_curves.early_stopping(w, DIMENSION, size, time))
+            for size in (n, float("inf"))
+        )
+        return {"kl": kl, "floor": floor}
 
     def measure(
         self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
@@ -87,7 +90,7 @@ class UnconvergedBaseline(Claim):
         from ...theory import learning_curves
 
         w, n, method = float(condition["w"]), int(condition["n"]), condition["method"]
-        degrees = DEGREES
+        degrees: tuple[int, ...] = DEGREES
         if method == "optimum" and (w < 0 or n > FEW_SAMPLES):
             degrees = MORE_DEGREES
         size, seed = int(settings["n_reference"]), int(settings["reference_seed"])
