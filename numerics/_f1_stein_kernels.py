@@ -15,9 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._feature_kernels import TILE
 from ._jit import kernel, parallel_kernel
-from ._stein_kernels import ROWS, cosines, moments
+from ._tiles import ROWS, TILE, cosines, moments, power
 
 # Neurons that stay with one thread: a tile is read from the second-level cache so much less often.
 NEURON_BLOCK = 4 * ROWS
@@ -31,20 +30,6 @@ def kernels(d: int, alpha: int) -> SimpleNamespace:
 def padded(neurons: NDArray) -> NDArray:
     """Append zero rows up to a whole number of groups of neurons."""
     return np.concatenate([neurons, np.zeros((-len(neurons) % ROWS, *neurons.shape[1:]))])
-
-
-@kernel(inline="always")
-def _power(t, alpha):
-    """The activation, alpha = 1 to 3, and 0 for the step."""
-    zero, one = type(t)(0), type(t)(1)
-    if alpha == 0:
-        return one if t > zero else zero
-    positive = t if t > zero else zero
-    if alpha == 1:
-        return positive
-    if alpha == 2:
-        return positive * positive
-    return positive * positive * positive
 
 
 @kernel(inline="always")
@@ -74,10 +59,10 @@ def _compile_fields(d: int, alpha: int) -> Callable:
                         hard, soft = zero, zero
                         for s in range(TILE):
                             u = t[r, s]
-                            hard += mass[s] * _power(u, alpha - 1)
+                            hard += mass[s] * power(u, alpha - 1)
                             if alpha == 1:
                                 soft += mass[s] * min(max(half + slope * u, zero), one)
-                            t[r, s] = mass[s] * _power(u, alpha)
+                            t[r, s] = mass[s] * power(u, alpha)
                         step[first + r] += factor * hard
                         ramp[first + r] += soft if alpha == 1 else factor * hard
                     moments(t, R[tile], d, first, moment)
@@ -112,13 +97,13 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
                         total = zero
                         for s in range(TILE):
                             u = t[r, s]
-                            first_derivative = factor * _power(u, alpha - 1)
+                            first_derivative = factor * power(u, alpha - 1)
                             if alpha == 1:
                                 total += mass[s] * min(max(half + slope * u, zero), one)
                                 second = slope if abs(u) < width else zero
                             else:
                                 total += mass[s] * first_derivative
-                                second = factor * (factor - one) * _power(u, alpha - 2)
+                                second = factor * (factor - one) * power(u, alpha - 2)
                             t[r, s] = mass[s] * (first_derivative * q[r, s] + cosine * second)
                         for k in range(d):
                             out[first + r, k] += total * a[r, k]

@@ -1,11 +1,9 @@
 """Compiled loops behind :mod:`lazyactive.numerics.features`.
 
-Points come in tiles, ``(n_tiles, d, TILE)``: within a tile one coordinate of neighbouring points
-is contiguous, so that the innermost loop is one vector instruction after another, with one
-neuron's coordinates held in registers. A tile stays in the first-level cache while a block of
-neurons passes over it; the ``n x m`` matrix of activations is never stored. Sums over a tile are
-taken in the type of the data and added up in float64, in an order that does not depend on the
-number of threads. The last tile is padded with zeros, where every activation vanishes.
+Tiles of points meet blocks of neurons, one neuron's coordinates held in registers; the ``n x m``
+matrix of activations is never stored. Sums over a tile are taken in the type of the data and added
+up in float64, in an order that does not depend on the number of threads. In the padding of the
+last tile every activation vanishes.
 """
 
 import functools
@@ -13,79 +11,18 @@ from types import SimpleNamespace
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-from ._jit import kernel, parallel_kernel
-
-TILE = 256
-NEURON_BLOCK = 64
-# Longer inner products than this are not unrolled: the dimension is then read at run time.
-MAX_UNROLLED_DIMENSION = 64
-
-
-def tiles(X: NDArray) -> NDArray:
-    """Rearrange points (n, d) into zero-padded tiles (n_tiles, d, TILE)."""
-    n, d = X.shape
-    n_tiles = -(-n // TILE)
-    padded = np.zeros((n_tiles * TILE, d), X.dtype)
-    padded[:n] = X
-    return np.ascontiguousarray(padded.reshape(n_tiles, TILE, d).transpose(0, 2, 1))
-
-
-def tiled_vector(v: NDArray) -> NDArray:
-    """Rearrange one number per point, (n,), into zero-padded tiles (n_tiles, TILE)."""
-    padded = np.zeros(-(-len(v) // TILE) * TILE, v.dtype)
-    padded[: len(v)] = v
-    return padded.reshape(-1, TILE)
+from ._jit import parallel_kernel
+from ._tiles import NEURON_BLOCK, TILE, power, project, slope, static_dimension
 
 
 def kernels(d: int, alpha: int) -> SimpleNamespace:
     """Compile ``energy``, ``energy_gradient`` and ``grad_x`` for one dimension and activation."""
-    return _compile(d if d <= MAX_UNROLLED_DIMENSION else 0, alpha)
+    return _compile(static_dimension(d), alpha)
 
 
 @functools.cache
 def _compile(static_d: int, alpha: int) -> SimpleNamespace:
-    # Constants take the type of t: a float64 literal would turn float32 loops into float64.
-    @kernel(inline="always")
-    def activation(t):
-        zero, one = type(t)(0), type(t)(1)
-        if alpha == 0:
-            return one if t > zero else zero
-        positive = t if t > zero else zero
-        if alpha == 1:
-            return positive
-        if alpha == 2:
-            return positive * positive
-        return positive * positive * positive
-
-    @kernel(inline="always")
-    def derivative(t):
-        zero, one = type(t)(0), type(t)(1)
-        if alpha == 0:
-            return zero
-        if alpha == 1:
-            return one if t > zero else zero
-        positive = t if t > zero else zero
-        if alpha == 2:
-            return (one + one) * positive
-        return (one + one + one) * positive * positive
-
-    @kernel
-    def project(points, theta, t):
-        d = static_d if static_d > 0 else points.shape[0]
-        if static_d > 0:
-            for s in range(TILE):
-                inner = theta[0] * points[0, s]
-                for i in range(1, d):
-                    inner += theta[i] * points[i, s]
-                t[s] = inner
-        else:
-            t[:] = 0
-            for i in range(d):
-                for s in range(TILE):
-                    t[s] += theta[i] * points[i, s]
-
     @parallel_kernel
     def energy(X, neurons, weights, out):
         m = neurons.shape[0]
@@ -97,10 +34,10 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
             for first in range(0, m, NEURON_BLOCK):
                 partial[:] = 0
                 for j in range(first, min(first + NEURON_BLOCK, m)):
-                    project(points, neurons[j], t)
+                    project(points, neurons[j], static_d, t)
                     weight = weights[j]
                     for s in range(TILE):
-                        partial[s] += weight * activation(t[s])
+                        partial[s] += weight * power(t[s], alpha)
                 for s in range(TILE):
                     total[s] += partial[s]
             for s in range(TILE):
@@ -119,11 +56,11 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
                 points = X[tile]
                 mass = sample_weight[tile]
                 for j in range(first, last):
-                    project(points, neurons[j], t)
+                    project(points, neurons[j], static_d, t)
                     value = X.dtype.type(0)
                     for s in range(TILE):
-                        value += mass[s] * activation(t[s])
-                        t[s] = mass[s] * derivative(t[s])
+                        value += mass[s] * power(t[s], alpha)
+                        t[s] = mass[s] * slope(t[s], alpha)
                     grad_weights[j] += value
                     for i in range(d):
                         coordinate = points[i]
@@ -146,9 +83,9 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
             for j in range(m):
                 theta = neurons[j]
                 weight = weights[j]
-                project(points, theta, t)
+                project(points, theta, static_d, t)
                 for s in range(TILE):
-                    t[s] = weight * derivative(t[s])
+                    t[s] = weight * slope(t[s], alpha)
                 for i in range(d):
                     row = total[i]
                     for s in range(TILE):

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._feature_kernels import TILE
 from ._jit import kernel, parallel_kernel
+from ._tiles import TILE
 
 # Rows that share a tile of points while it is in the cache.
 ROW_BLOCK = 8

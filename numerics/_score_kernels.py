@@ -2,7 +2,8 @@
 
 A Stein discrepancy is a function of the scores at the data. ``gradient`` is that of the energy in
 the points, the score up to its sign; ``pull_back`` is its transpose, from a field at the points to
-the neurons. Points and fields come in tiles, as in `_feature_kernels`, and sums are taken as there.
+the neurons. Points and fields come in tiles, as in `_tiles`, and sums are taken as in
+`_feature_kernels`.
 
 For alpha = 1 the gradient jumps where a neuron's hyperplane meets a point, and its derivative in
 the neuron would miss the jumps. Both loops therefore take a half-width h: the derivative of the
@@ -15,52 +16,35 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 
-from ._feature_kernels import MAX_UNROLLED_DIMENSION, NEURON_BLOCK, TILE
 from ._jit import kernel, parallel_kernel
+from ._tiles import NEURON_BLOCK, TILE, project, slope, static_dimension
 
 
 def kernels(d: int, alpha: int) -> SimpleNamespace:
     """Compile ``gradient`` and ``pull_back`` for one dimension and activation."""
-    return _compile(d if d <= MAX_UNROLLED_DIMENSION else 0, alpha)
+    return _compile(static_dimension(d), alpha)
+
+
+@kernel(inline="always")
+def _smooth_slope(t, alpha, h):
+    """The derivative of the activation; a ramp for the rectifier."""
+    zero, one = type(t)(0), type(t)(1)
+    if alpha == 1:
+        return min(max((t + h) / (h + h), zero), one)
+    return slope(t, alpha)
+
+
+@kernel(inline="always")
+def _bend(t, alpha, h):
+    """The second derivative of the activation; that of the ramp for the rectifier."""
+    zero, one = type(t)(0), type(t)(1)
+    if alpha == 1:
+        return one / (h + h) if abs(t) < h else zero
+    return type(t)(alpha) * slope(t, alpha - 1)
 
 
 @functools.cache
 def _compile(static_d: int, alpha: int) -> SimpleNamespace:
-    # Constants take the type of t: a float64 literal would turn float32 loops into float64.
-    @kernel(inline="always")
-    def derivative(t, h):
-        zero, one = type(t)(0), type(t)(1)
-        if alpha == 1:
-            return min(max((t + h) / (h + h), zero), one)
-        positive = t if t > zero else zero
-        if alpha == 2:
-            return (one + one) * positive
-        return (one + one + one) * positive * positive
-
-    @kernel(inline="always")
-    def bend(t, h):
-        zero, one = type(t)(0), type(t)(1)
-        if alpha == 1:
-            return one / (h + h) if abs(t) < h else zero
-        if alpha == 2:
-            return one + one if t > zero else zero
-        return (type(t)(6)) * t if t > zero else zero
-
-    @kernel
-    def project(points, theta, t):
-        d = static_d if static_d > 0 else points.shape[0]
-        if static_d > 0:
-            for s in range(TILE):
-                inner = theta[0] * points[0, s]
-                for i in range(1, d):
-                    inner += theta[i] * points[i, s]
-                t[s] = inner
-        else:
-            t[:] = 0
-            for i in range(d):
-                for s in range(TILE):
-                    t[s] += theta[i] * points[i, s]
-
     @parallel_kernel
     def gradient(X, neurons, weights, h, out):
         m, d = neurons.shape
@@ -74,9 +58,9 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
                 for j in range(first, min(first + NEURON_BLOCK, m)):
                     theta = neurons[j]
                     weight = weights[j]
-                    project(points, theta, t)
+                    project(points, theta, static_d, t)
                     for s in range(TILE):
-                        t[s] = weight * derivative(t[s], h)
+                        t[s] = weight * _smooth_slope(t[s], alpha, h)
                     for i in range(d):
                         row = partial[i]
                         for s in range(TILE):
@@ -98,14 +82,14 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
             for tile in range(X.shape[0]):
                 points, vectors = X[tile], field[tile]
                 for j in range(first, last):
-                    project(points, neurons[j], t)
-                    project(vectors, neurons[j], along)
+                    project(points, neurons[j], static_d, t)
+                    project(vectors, neurons[j], static_d, along)
                     value = X.dtype.type(0)
                     for s in range(TILE):
-                        slope = derivative(t[s], h)
-                        value += slope * along[s]
-                        along[s] *= bend(t[s], h)
-                        t[s] = slope
+                        rise = _smooth_slope(t[s], alpha, h)
+                        value += rise * along[s]
+                        along[s] *= _bend(t[s], alpha, h)
+                        t[s] = rise
                     grad_weights[j] += value
                     for i in range(d):
                         coordinate, component = points[i], vectors[i]

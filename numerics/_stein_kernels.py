@@ -6,7 +6,7 @@ and through inner products with the shifted scores :math:`\tilde s`. Sums over y
 value and for its gradient in the scores: six multiplications for each coordinate of a pair, and
 nothing of the size of all pairs is stored.
 
-Points come in tiles, ``(n_tiles, d, TILE)``, as in `_feature_kernels`. A few points of one tile
+Points come in tiles, ``(n_tiles, d, TILE)``, as in `_tiles`. A few points of one tile
 meet a whole other tile at a time. Sums over a tile are taken in the type of the data and added up
 in float64, in an order that does not depend on the number of threads.
 """
@@ -19,11 +19,9 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 
-from ._feature_kernels import TILE
 from ._jit import kernel, parallel_kernel
+from ._tiles import ROWS, TILE, cosines, moments
 
-# Points that meet a tile together, so that what is loaded of the tile is used four times.
-ROWS = 4
 # The base kernels: the exponential is 0, an arc-cosine kernel its order.
 ORDERS = {"rbf": 0, "arc-cosine(1)": 1, "arc-cosine(2)": 2, "arc-cosine(3)": 3}
 
@@ -44,8 +42,8 @@ def kernels(d: int, name: str, reach: float) -> SimpleNamespace:
     return SimpleNamespace(interactions=_compile(d, ORDERS[name], squarings), **pairs)
 
 
-# The functions below are inlined with `order`, `squarings` and `d` as constants. They are global,
-# and not made in a factory: a compiled function in a closure would defeat the cache on disk.
+# The functions below are inlined with `order` and `squarings` as constants, and global for the
+# reason given in `_tiles`.
 @kernel(inline="always")
 def _exponential(x, squarings):
     """Taylor polynomial on [-1/2, 0], squared: no call of a library stops the vectors."""
@@ -81,38 +79,6 @@ def _profile(u, z, order, squarings):
         return z * j2, four * z * j1, -four * z * rest * u * sine_squared
     j3 = sine * (four + type(u)(11) * u * u) + rest * u * (type(u)(9) + type(u)(6) * u * u)
     return z * j3, type(u)(9) * z * j2, -type(u)(36) * z * j1 * u * sine_squared
-
-
-@kernel(inline="always")
-def cosines(points, theta, d, u):
-    zero = points.dtype.type(0)
-    for s in range(TILE):
-        u0, u1, u2, u3 = zero, zero, zero, zero
-        for k in range(d):
-            y = points[k, s]
-            u0 += theta[0, k] * y
-            u1 += theta[1, k] * y
-            u2 += theta[2, k] * y
-            u3 += theta[3, k] * y
-        u[0, s], u[1, s], u[2, s], u[3, s] = u0, u1, u2, u3
-
-
-@kernel(inline="always")
-def moments(weights, points, d, first, out):
-    zero = points.dtype.type(0)
-    for k in range(d):
-        coordinate = points[k]
-        m0, m1, m2, m3 = zero, zero, zero, zero
-        for s in range(TILE):
-            y = coordinate[s]
-            m0 += weights[0, s] * y
-            m1 += weights[1, s] * y
-            m2 += weights[2, s] * y
-            m3 += weights[3, s] * y
-        out[first, k] += m0
-        out[first + 1, k] += m1
-        out[first + 2, k] += m2
-        out[first + 3, k] += m3
 
 
 @kernel(inline="always")

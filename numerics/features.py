@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._checks import check_alpha, check_samples, check_vector
-from ._feature_kernels import TILE, kernels, tiled_vector, tiles
+from ._feature_kernels import kernels
+from ._tiles import TILE, tiled_vector, tiles
 
 __all__ = ["energy", "energy_gradient", "feature_matrix", "grad_x"]
 

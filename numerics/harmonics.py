@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._checks import check_count, check_sphere, check_vector
-from ._feature_kernels import tiled_vector, tiles
 from ._harmonic_kernels import legendre_moments, legendre_table, ratios
+from ._tiles import tiled_vector, tiles
 from .sphere import normalize
 
 __all__ = ["SquaredNorms", "basis", "dimension", "legendre", "project", "project_at"]

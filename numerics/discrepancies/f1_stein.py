@@ -28,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import sphere
 from .._checks import check_alpha, check_count, check_samples, check_sphere
 from .._f1_stein_kernels import kernels, padded
-from .._feature_kernels import TILE, tiles
+from .._tiles import TILE, tiles
 from .stein import Score
 
 __all__ = ["F1SD", "f1_stein_discrepancy", "stein_means"]

@@ -26,8 +26,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._checks import check_positive, check_samples, check_sphere
-from .._feature_kernels import TILE, tiles
 from .._stein_kernels import ORDERS, kernels
+from .._tiles import TILE, tiles
 
 __all__ = ["KSD", "ksd", "ksd_gradient", "signed_means", "stein_gram"]
 

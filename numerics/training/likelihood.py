@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
-from .._feature_kernels import TILE, kernels, tiled_vector, tiles
+from .._feature_kernels import kernels
+from .._tiles import TILE, tiled_vector, tiles
 from .loss import Loss, Slope
 
 __all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]

@@ -29,9 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
-from .._feature_kernels import tiles
 from .._jit import one_thread
 from .._score_kernels import kernels
+from .._tiles import tiles
 from ..discrepancies.stein import ksd_gradient, stein_gram
 from ..features import grad_x
 from ..kernels import arc_cosine, rbf
