@@ -11,6 +11,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 
 from ._checks import check_integer
 from .gibbs_quadrature import angular_rule, radial_rule
@@ -97,6 +98,31 @@ def kl(w: float, v: float, d: int, alpha: int = 1) -> float:
     """
     log_z, mean, _ = _one_neuron(w, d, alpha)
     return (v - w) * mean + log_partition(v, d, alpha) - log_z
+
+
+def matched_linear_weight(w: float, d: int) -> float:
+    r"""Weight b of the linear energy :math:`b\langle\theta, x\rangle` with the neuron's mean.
+
+    Its Gibbs measure (von Mises-Fisher) is the closest linear one to that of the rectifier of
+    weight w: it minimizes the divergence :math:`\mathrm{KL}(\nu_w\|\cdot)`.
+
+    Parameters
+    ----------
+    w : float
+        Weight of the neuron, with alpha = 1.
+    d : int
+        Ambient dimension, at least 2.
+    """
+    direction = np.eye(1, check_integer("d", d, 2))
+    antipodes = np.vstack([direction, -direction])
+
+    def mean(above: float, below: float) -> float:
+        features = PlantedGibbs(antipodes, [2 * above, 2 * below]).mean_features()
+        return float(features[0] - features[1])
+
+    target = mean(w, 0.0)
+    # The rectifier moves the mean less than the linear energy of its weight.
+    return float(brentq(lambda b: mean(b, -b) - target, min(w, 0.0), max(w, 0.0), xtol=1e-12))
 
 
 @lru_cache(maxsize=1024)

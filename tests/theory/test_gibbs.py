@@ -4,6 +4,7 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import hyp0f1
 
 from lazyactive.theory import sphere
 from lazyactive.theory.gibbs import (
@@ -11,6 +12,7 @@ from lazyactive.theory.gibbs import (
     kl,
     kl_to_uniform,
     log_partition,
+    matched_linear_weight,
     mean_feature,
     partition_function,
     var_feature,
@@ -228,6 +230,16 @@ def test_kl_between_weights():
     ]
     expected = change @ gibbs.mean_features() / 2 + step_weights @ slopes / 2
     assert gibbs.kl_to(second) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize(("w", "d"), [(10.0, 15), (2.0, 3), (-5.0, 2), (-30.0, 15), (0.0, 4)])
+def test_linear_energy_with_the_mean_of_a_neuron(w, d):
+    b = matched_linear_weight(w, d)
+    # The ratio of modified Bessel functions is the mean of a von Mises-Fisher law, DLMF 10.32.2.
+    mean = -b / d * hyp0f1(d / 2 + 1, b**2 / 4) / hyp0f1(d / 2, b**2 / 4)
+    weight = sphere.mean(lambda t: mpmath.exp(-w * max(t, 0)), d)
+    exact = sphere.mean(lambda t: t * mpmath.exp(-w * max(t, 0)), d) / weight
+    assert mean == pytest.approx(float(exact), abs=1e-11)
 
 
 @pytest.mark.parametrize(
