@@ -164,7 +164,10 @@ def test_flow(model):
     estimate = model.kl(end)
     # Degrees from 6 are learned to a part of 2e-4.
     assert estimate.value == pytest.approx(early_stopping(-4, 3, np.inf, time), rel=0.02)
-    # Long flow reaches the fit without a penalty.
+
+
+@pytest.mark.slow
+def test_long_flow_reaches_the_fit_without_a_penalty(model):
     long = model.flow(model.mean, [1e5])[0]
     direct = model.fit(model.mean, 1e-7).coordinates
     assert model.kl(long).value == pytest.approx(model.kl(direct).value, rel=0.02)
