@@ -46,7 +46,8 @@ QUICK_SETTINGS = {
 FACTOR = 3.0
 BOUND_SLOPE = -0.5
 WEAK_STRENGTH, PARAMETRIC_SIZE, WEAK_TOLERANCE = 2.0, 1000, 0.2
-SYMBOLS = {"ksd": r"\mathrm{KSD}^2", "f1-sd": r"\mathrm{SD}_{\mathcal{F}_1}"}
+# The name of an objective, and the symbol of the discrepancy that is measured.
+NAMES = {"ksd": ("KSD", r"\mathrm{KSD}^2"), "f1-sd": ("F1-SD", r"\mathrm{SD}_{\mathcal{F}_1}")}
 BLOCK = 1000
 
 
@@ -209,7 +210,7 @@ class SteinTraining(Claim):
             self._draw_panel(left, w, "kl", select(results, w=w))
             self._draw_panel(right, w, "discrepancy", select(results, w=w))
             left.set_ylabel(r"$\mathrm{KL}(\nu \,\|\, \hat\nu)$")
-            right.set_ylabel(f"${SYMBOLS[self.objective]}$ at fresh samples")
+            right.set_ylabel(f"${NAMES[self.objective][1]}$ at fresh samples")
         for axes in grid[-1]:
             axes.set_xlabel("sample size $n$")
         figures.legend_below(figure)
@@ -228,13 +229,16 @@ class SteinTraining(Claim):
             if quantity in predicted[0]:
                 line = [values[quantity] for values in predicted]
                 axes.plot(dense, line, color=color, label=label)
-        # The bounds lie far above the panels: only their slope is drawn.
+        # The bound on the discrepancy lies far above the panel: only its slope is drawn. In the
+        # other panel there is none, but the legend is taken from there.
+        x = dense if quantity == "discrepancy" else []
         start = statistics.mean(curves["active"][sizes[0]]).value
-        guide = [start * (n / sizes[0]) ** BOUND_SLOPE for n in dense]
-        axes.plot(dense, guide, ":", color=figures.GREY, label="slope of the $n^{-1/2}$ bound")
+        guide = [start * (n / sizes[0]) ** BOUND_SLOPE for n in x]
+        axes.plot(x, guide, ":", color=figures.GREY, label="slope of the $n^{-1/2}$ bound")
+        objective = NAMES[self.objective][0]
         for method, label, color, marker, shift in (
-            ("lazy", "lazy", figures.BLUE, "s", 1.0),
-            ("active", "active", figures.VERMILION, "o", 0.97),
+            ("lazy", f"lazy, {objective}", figures.BLUE, "s", 1.0),
+            ("active", f"active, {objective}", figures.VERMILION, "o", 0.97),
             ("mle", "active, likelihood", figures.GREEN, "^", 1.03),
         ):
             intervals = [statistics.mean(curves[method][n]) for n in sizes]
@@ -285,7 +289,7 @@ def by_size(results: Sequence[Result], method: str, quantity: str) -> dict[int, 
 
 
 def squared_ksd(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str, float]:
-    r"""The squared kernel Stein discrepancy of the law of X, of score `truth`, from a model.
+    r"""Return the squared kernel Stein discrepancy of the law of X, of score `truth`, from a model.
 
     As a U-statistic of :math:`\langle\delta(x), \delta(y)\rangle\,\kappa(\langle x, y\rangle)`,
     the RBF kernel of scale 1; with its standard error.
@@ -315,7 +319,7 @@ def squared_ksd(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str, f
 
 
 def f1_discrepancy(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str, float]:
-    r"""The F1 Stein discrepancy of the law of X, of score `truth`, from a model.
+    r"""Return the F1 Stein discrepancy of the law of X, of score `truth`, from a model.
 
     The supremum over neurons of a sample is too large: that of the model of score `truth` itself,
     whose discrepancy is zero, is the ``floor`` of the ``plug_in``. Taken at its neurons, the means
@@ -413,7 +417,7 @@ register(
         signs=(1,),
         quick={2.0: (300, 1000, 3000), 10.0: (300, 1000, 3000)},
         paper={2.0: (300, 1000, 3000, 10000), 10.0: (300, 1000, 3000, 10000)},
-        repetitions=(4, 10),
+        repetitions=(6, 10),
     )
 )
 register(
