@@ -11,6 +11,7 @@ from . import (
     no_bias_trap,
     sample_spectra,
     spectra,
+    stein_training,
     unconverged_baseline,
 )
 
@@ -25,5 +26,6 @@ __all__ = [
     "no_bias_trap",
     "sample_spectra",
     "spectra",
+    "stein_training",
     "unconverged_baseline",
 ]
