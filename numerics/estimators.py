@@ -13,16 +13,16 @@ from ._checks import check_alpha, check_count, check_nonnegative, check_positive
 from .discrepancies.stein import KERNELS
 from .sampling import annealed, mala
 from .sampling.reweighting import LogPartition, log_partition, resample
-from .training import lazy, particles, sparse, stein, stein_lazy
+from .training import lazy, particles, sparse, stein, stein_f1, stein_lazy
 from .training.stein import KernelDiscrepancy
 
 __all__ = ["ShallowEBM"]
 
 REGIMES = ("active", "lazy")
 SOLVERS = ("sparse", "particles")
-OBJECTIVES = ("likelihood", "ksd")
+OBJECTIVES = ("likelihood", "ksd", "f1-sd")
 # Fewer points leave no pair to validate on.
-MIN_SAMPLES = {"likelihood": 2, "ksd": 10}
+MIN_SAMPLES = {"likelihood": 2, "ksd": 10, "f1-sd": 10}
 N_REFERENCE = 2**17
 
 
@@ -30,8 +30,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     r"""Energy-based model :math:`p(x) \propto e^{-f(x)}` on S^{d-1} with a shallow energy.
 
     The energy is :math:`f(x) = \frac1m \sum_j c_j \max(\langle\theta_j, x\rangle, 0)^\alpha`,
-    trained by maximum likelihood, or to the least kernel Stein discrepancy [domingoenrich2021ebm]_.
-    Densities are with respect to the uniform probability measure.
+    trained by maximum likelihood, or to the least Stein discrepancy, of a kernel or of F1
+    [domingoenrich2021ebm]_. Densities are with respect to the uniform probability measure.
 
     Parameters
     ----------
@@ -43,19 +43,19 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Width m of the lazy model (2048 by default) and of the particles (500); the largest number
         of atoms of the sparse solver (32).
     penalty : float, optional
-        Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for "ksd",
-        positive. Active: factor on the F1 norm. By default held-out data choose: the penalty
-        (lazy), the number of atoms (sparse), the stopping time (particles); all data are used in
-        the final fit.
+        Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for Stein
+        discrepancies, positive. Active: factor on the F1 norm. By default held-out data choose:
+        the penalty (lazy), the number of atoms (sparse), the stopping time (particles); all data
+        are used in the final fit.
     solver : {"sparse", "particles"}
         Of the active regime: conditional gradient with moving atoms, or the gradient flow of an
         overparametrized network, for the likelihood only.
-    objective : {"likelihood", "ksd"}
-        What is minimized: the negative log-likelihood, or the squared kernel Stein discrepancy,
-        which sees the energy by its score at the samples and needs no log Z; also what held-out
-        data choose by.
+    objective : {"likelihood", "ksd", "f1-sd"}
+        What is minimized: the negative log-likelihood, or the square of the kernel Stein
+        discrepancy or of that of F1, with variation 1 for each coordinate, which see the energy by
+        its score at the samples and need no log Z; also what held-out data choose by.
     kernel, scale : str, float
-        Of the discrepancy, as in `discrepancies.stein.ksd`.
+        Of the kernel Stein discrepancy, as in `discrepancies.stein.ksd`.
     normalize : bool
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
@@ -81,8 +81,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     optimality_gap_ : float
         Bound on what the penalized training loss can still lose: for the lazy model among all
         output weights of the kept directions, for the active one among all measures of no larger
-        F1 norm, as far as the steepest neuron was found. The active discrepancy is that of a
-        rectifier that is smoothed for training.
+        F1 norm, as far as the steepest neuron was found; for the active "f1-sd" among networks
+        nearby. An active Stein discrepancy is that of a rectifier that is smoothed for training.
     n_features_in_ : int
         The ambient dimension d.
 
@@ -129,7 +129,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like of shape (n, d)
-            At least two points, ten for "ksd"; d >= 2.
+            At least two points, ten for Stein discrepancies; d >= 2.
         y : ignored
 
         Returns
@@ -148,10 +148,10 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         rng = _generator(self.random_state)
         # The order of a threaded BLAS sum, hence its last bits, depends on the number of threads.
         with threadpool_limits(limits=1, user_api="blas"):
-            if self.objective == "ksd":
-                self._fit_stein(X, rng)
-            else:
+            if self.objective == "likelihood":
                 self._fit_likelihood(X, rng)
+            else:
+                self._fit_stein(X, rng)
         estimate = self._estimate_log_partition(rng)
         self.log_partition_, self.log_partition_se_ = estimate.value, estimate.se
         return self
@@ -227,16 +227,18 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             self._keep_diagnostics(result)
 
     def _fit_stein(self, X: NDArray, rng: np.random.Generator) -> None:
-        discrepancy = KernelDiscrepancy(self.kernel, self.scale)
+        alpha, penalty, max_atoms = self.alpha, self.penalty, self.n_neurons or 32
+        kernel = KernelDiscrepancy(self.kernel, self.scale) if self.objective == "ksd" else None
         if self.regime == "lazy":
             neurons = self._draw_neurons(X.shape[1], rng)
-            self._keep_lazy(
-                neurons, stein_lazy.fit(X, neurons, self.alpha, rng, discrepancy, self.penalty)
-            )
+            if kernel is None:
+                self._keep_lazy(neurons, stein_f1.fit_lazy(X, neurons, alpha, rng, penalty))
+            else:
+                self._keep_lazy(neurons, stein_lazy.fit(X, neurons, alpha, rng, kernel, penalty))
+        elif kernel is None:
+            self._keep_atoms(len(X), stein_f1.fit(X, alpha, rng, penalty, max_atoms))
         else:
-            max_atoms = self.n_neurons or 32
-            atoms = stein.fit(X, self.alpha, rng, discrepancy, self.penalty, max_atoms)
-            self._keep_atoms(len(X), atoms)
+            self._keep_atoms(len(X), stein.fit(X, alpha, rng, kernel, penalty, max_atoms))
 
     def _draw_neurons(self, d: int, rng: np.random.Generator) -> NDArray:
         return sphere.uniform(self.n_neurons or 2048, d, rng)
@@ -295,7 +297,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             raise ValueError(
                 f"objective must be one of {OBJECTIVES}, but it is {self.objective!r}."
             )
-        if self.objective == "ksd":
+        if self.objective != "likelihood":
             self._check_discrepancy()
         if check_alpha(self.alpha) == 0 and self.regime == "active":
             raise ValueError(
@@ -317,12 +319,13 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         check_positive(self.scale, "scale")
         if check_alpha(self.alpha) == 0:
             raise ValueError(
-                'alpha must be 1, 2 or 3 for objective="ksd", but it is 0: almost everywhere the '
-                "score of a step is zero."
+                f'alpha must be 1, 2 or 3 for objective="{self.objective}", but it is 0: almost '
+                "everywhere the score of a step is zero."
             )
         if self.regime == "active" and self.solver != "sparse":
             raise ValueError(
-                f'solver must be "sparse" for objective="ksd", but it is {self.solver!r}.'
+                f'solver must be "sparse" for objective="{self.objective}", '
+                f"but it is {self.solver!r}."
             )
 
 

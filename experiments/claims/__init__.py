@@ -12,6 +12,7 @@ from . import (
     no_bias_trap,
     sample_spectra,
     spectra,
+    stein_training,
     unconverged_baseline,
 )
 
@@ -27,5 +28,6 @@ __all__ = [
     "no_bias_trap",
     "sample_spectra",
     "spectra",
+    "stein_training",
     "unconverged_baseline",
 ]

@@ -187,20 +187,9 @@ class F1Problem(NamedTuple):
         """
         B, d = len(masses), self.d
         masses = self.tiled(masses)
-        screened = sphere.uniform(SCREENED * self.n_starts, d, rng)
-        sample = np.repeat(np.arange(B), len(screened))
-        _, v = self.fields(masses, sample, np.tile(screened, (B, 1)))
-        v = v.reshape(B, len(screened), d)
-        # The sizes of v whose maxima are searched: (B, number of maxima, screened).
-        if self.ball == "vector":
-            size = np.linalg.norm(v, axis=2)[:, None, :]
-        else:
-            size = np.abs(v).transpose(0, 2, 1)
-        n_maxima = size.shape[1]
-        best = np.argsort(-size, axis=2)[:, :, : self.n_starts]
-        sample = np.repeat(np.arange(B), n_maxima * self.n_starts)
-        coordinate = np.tile(np.repeat(np.arange(n_maxima), self.n_starts), B)
-        neurons, values = self._climb(masses, sample, coordinate, screened[best.ravel()])
+        sample, coordinate, neurons = self.starts(masses, rng)
+        neurons, values = self.climb(masses, sample, coordinate, neurons)
+        n_maxima = len(values) // (B * self.n_starts)
         values = values.reshape(B, n_maxima, self.n_starts)
         neurons = neurons.reshape(B, n_maxima, self.n_starts, d)
         winner = np.argmax(values, axis=2)[:, :, None]
@@ -214,7 +203,28 @@ class F1Problem(NamedTuple):
             return largest[:, 0], witness[:, 0]
         return np.sqrt(np.sum(largest**2, axis=1)), witness
 
-    def _climb(
+    def starts(self, masses: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+        """Screen uniform neurons for those to climb from, `n_starts` for each maximum.
+
+        Returns the weighting, the coordinate and the neuron of each, in this order of maxima.
+        """
+        B, d = len(masses), self.d
+        screened = sphere.uniform(SCREENED * self.n_starts, d, rng)
+        sample = np.repeat(np.arange(B), len(screened))
+        _, v = self.fields(masses, sample, np.tile(screened, (B, 1)))
+        v = v.reshape(B, len(screened), d)
+        # The sizes of v whose maxima are searched: (B, number of maxima, screened).
+        if self.ball == "vector":
+            size = np.linalg.norm(v, axis=2)[:, None, :]
+        else:
+            size = np.abs(v).transpose(0, 2, 1)
+        n_maxima = size.shape[1]
+        best = np.argsort(-size, axis=2)[:, :, : self.n_starts]
+        sample = np.repeat(np.arange(B), n_maxima * self.n_starts)
+        coordinate = np.tile(np.repeat(np.arange(n_maxima), self.n_starts), B)
+        return sample, coordinate, screened[best.ravel()]
+
+    def climb(
         self, masses: NDArray, sample: NDArray, coordinate: NDArray, neurons: NDArray
     ) -> tuple[NDArray, NDArray]:
         """Climb from each neuron, and return the best exact value on its way."""

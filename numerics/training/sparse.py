@@ -21,7 +21,7 @@ from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .loss import Loss, Slope
 from .validation import MIN_ESS, enough_reference, folds
 
-__all__ = ["Atoms", "SparseFit", "fit", "fit_loss", "rounds"]
+__all__ = ["Atoms", "SparseFit", "choose_rounds", "fit", "fit_loss", "merge_and_prune", "rounds"]
 
 MERGE_ANGLE = 0.1
 PRUNE_FRACTION = 1e-3
@@ -188,9 +188,17 @@ def fit_loss(
     -------
     SparseFit
     """
+
+    def losses_of(training: NDArray, held_out: NDArray) -> Iterator[NDArray]:
+        trial, validation = trial_of(X[training]), trial_of(X[held_out])
+        for stage in rounds(trial, default_penalty(len(training)), rng, max_atoms, trial_tol):
+            yield validation.pointwise(*stage.atoms.network())
+
     loss = loss_of(X)
     if penalty is None:
-        n_rounds = _choose_rounds(X, trial_of, rng, max_atoms, trial_tol)
+        # All folds are needed, however many the points: what a superfluous atom costs falls as 1/n,
+        # and the noise of the comparison is as large unless all points take part.
+        n_rounds = choose_rounds(len(X), rng, losses_of)
         stages = list(rounds(loss, default_penalty(len(X)), rng, n_rounds))
         n_iter = sum(stage.n_iter for stage in stages)
         return _certify(stages[-1], loss, default_penalty(len(X)), n_iter, rng)
@@ -205,27 +213,33 @@ def default_penalty(n: int) -> float:
     return 0.1 / n
 
 
-def _choose_rounds(
-    X: NDArray,
-    trial_of: Callable[[NDArray], Loss],
+def choose_rounds(
+    n: int,
     rng: np.random.Generator,
-    max_atoms: int,
-    tol: float,
+    losses_of: Callable[[NDArray, NDArray], Iterator[NDArray]],
+    enough: float = np.inf,
 ) -> int:
     """Return the fewest rounds within one standard error of the best on held-out data.
 
-    All folds are needed, however many the points: what a superfluous atom costs falls as 1/n, and
-    the noise of the comparison is as large unless all points take part.
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    rng : numpy.random.Generator
+        Splits them.
+    losses_of : callable
+        Takes indices of training and held-out points, and yields after each round one number for
+        each held-out point.
+    enough : float
+        Held-out points after which no further fold is taken.
     """
     histories: list[list[NDArray]] = []
-    for training, held_out in folds(len(X), rng):
-        loss, validation = trial_of(X[training]), trial_of(X[held_out])
-        trial = default_penalty(len(training))
+    for training, held_out in folds(n, rng, enough):
         losses: list[NDArray] = []
         means: list[float] = []
-        for stage in rounds(loss, trial, rng, max_atoms, tol):
-            losses.append(validation.pointwise(*stage.atoms.network()))
-            means.append(float(losses[-1].mean()))
+        for values in losses_of(training, held_out):
+            losses.append(values)
+            means.append(float(values.mean()))
             if len(means) - 1 - int(np.argmin(means)) >= PATIENCE:
                 break
         histories.append(losses)
@@ -249,7 +263,7 @@ def _add(atoms: Atoms, theta: NDArray, psi: float, penalty: float, loss: Loss, r
 def _settle(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, Atoms, int, bool]:
     """Move all atoms, merge and prune, and move again if that changed anything."""
     value, moved, n_iter, converged = _move(atoms, penalty, loss, tol)
-    tidy = _merge_and_prune(moved, loss.alpha)
+    tidy = merge_and_prune(moved, loss.alpha)
     if len(tidy.signs) < len(moved.signs):
         value, moved, more, converged = _move(tidy, penalty, loss, tol)
         n_iter += more
@@ -280,7 +294,7 @@ def _move(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, 
     return float(solution.fun), moved, int(solution.nit), bool(solution.success)
 
 
-def _merge_and_prune(atoms: Atoms, alpha: int) -> Atoms:
+def merge_and_prune(atoms: Atoms, alpha: int) -> Atoms:
     """Join atoms of one sign that point the same way, and drop those of negligible mass."""
     masses = atoms.masses(alpha)
     order = [j for j in np.argsort(-masses) if masses[j] > PRUNE_FRACTION * masses.sum()]

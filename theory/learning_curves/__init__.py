@@ -1,6 +1,7 @@
 r"""Learning curves: mean divergence of the fitted from the planted measure, against n.
 
-All are means over data sets of n samples of :math:`\mathrm{KL}(\nu\|\hat\nu)`.
+All are means over data sets of n samples of :math:`\mathrm{KL}(\nu\|\hat\nu)`, or of a squared
+discrepancy such as the kernel Stein discrepancy.
 """
 
 from .filters import (

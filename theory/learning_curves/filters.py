@@ -12,6 +12,12 @@ the neuron's own activation at the best penalty: none here is below `weak`. Wher
 the estimator's kernel vanishes nothing is learned; where that of the activation does, noise alone
 is. So RBF, with the noise of odd degrees, loses a third in d = 5 at n = 10^5, whatever its scale.
 
+*Other discrepancies.* To the same order the squared discrepancy of a kernel weighs the degrees by
+its eigenvalues :math:`\rho_k` instead of 1/2: the kernel Stein discrepancy by those of
+`kernels.Stein` of its base kernel, the maximum mean discrepancy by those of the kernel itself. For
+one neuron the penalty of `weak` is the best in every degree, and so for every discrepancy: at weak
+energies no estimator trained by a discrepancy has less of it than penalised maximum likelihood.
+
 With :math:`x_k` the eigenvalue, divided by the penalty or times the flow time, a filter is
 :math:`s(x_k)`.
 
@@ -22,14 +28,15 @@ strength is negative as long as
 .. math:: \max x \cdot (1 + \max x)^3 \quad\text{or}\quad \max x \cdot e^{2\max x}
           \qquad\text{is below}\qquad R = n\,\frac{\sum_k r_k\|f^*_k\|^2}{\sum_k r_k N(d,k)},
 
-for ridge and for the flow. From :math:`\max x = \min(R, 1)/8`, where this is so, the strength is
-raised until the noise, which grows with it, and the bias that no strength removes exceed the least
-value met. The curve can have several minima, as one degree after the other is switched on.
+for ridge and for the flow; where degrees are weighed, so are both sums. From
+:math:`\max x = \min(R, 1)/8`, where this is so, the strength is raised until the noise, which grows
+with it, and the bias that no strength removes exceed the least value met. The curve can have
+several minima, as one degree after the other is switched on.
 
 *The tail.* Beyond degree K all :math:`\sum_k N(d,k)\,\xi_k` that is left of the trace remains. An
 eigenvalue is there at most the last one, as spectra that have begun to fall go on, each parity for
 itself; as long as they rise, at most the quotient of the rest and N(d, K+1). For a product of
-spectra one factor gives its rest, the others their bounds.
+spectra one factor gives its rest, the others their bounds. Weights beyond K are bounded alike.
 
 Derived here.
 """
@@ -190,8 +197,9 @@ def weak_filtered(
     n: ArrayLike,
     alpha: int = 1,
     strength: float | None = None,
+    discrepancy: Kernel | None = None,
 ) -> np.ndarray | float:
-    """Mean divergence of a linear estimator of one neuron, at weak energy.
+    """Mean divergence, or squared discrepancy, of a linear estimator of one neuron, at weak energy.
 
     Parameters
     ----------
@@ -204,6 +212,9 @@ def weak_filtered(
         Numbers of samples, positive.
     strength : float, optional
         The penalty or the flow time, positive; by default the best, separately for each n.
+    discrepancy : Kernel, optional
+        Kernel of the squared discrepancy that is meant instead of the divergence KL:
+        ``Stein(RBF())`` for the kernel Stein discrepancy.
 
     Returns
     -------
@@ -215,7 +226,7 @@ def weak_filtered(
     ValueError
         If an argument is out of range, or the series needs more than 65536 degrees.
     """
-    return weak_filtered_planted(estimator, [[1.0]], [w], d, n, alpha, strength)
+    return weak_filtered_planted(estimator, [[1.0]], [w], d, n, alpha, strength, discrepancy)
 
 
 def weak_filtered_planted(
@@ -226,8 +237,9 @@ def weak_filtered_planted(
     n: ArrayLike,
     alpha: int = 1,
     strength: float | None = None,
+    discrepancy: Kernel | None = None,
 ) -> np.ndarray | float:
-    """Mean divergence of a linear estimator of J neurons, at weak energy.
+    """Mean divergence, or squared discrepancy, of a linear estimator of J neurons, at weak energy.
 
     Parameters
     ----------
@@ -235,7 +247,7 @@ def weak_filtered_planted(
         Inner products of the unit directions.
     weights : array_like, shape (J,)
         Weights of the planted energy.
-    estimator, d, n, alpha, strength
+    estimator, d, n, alpha, strength, discrepancy
         As in `weak_filtered`.
 
     Returns
@@ -243,7 +255,7 @@ def weak_filtered_planted(
     float or ndarray of the shape of `n`
     """
     n = check_sizes(n)
-    curve = _Curve(estimator, Signal(directions_gram, weights, d, alpha))
+    curve = _Curve(estimator, Signal(directions_gram, weights, d, alpha), discrepancy)
     if strength is None:
         values = [curve.optimum(size)[1] for size in n.flat]
     else:
@@ -253,7 +265,12 @@ def weak_filtered_planted(
 
 
 def best_strength(
-    estimator: Filter, w: float, d: int, n: ArrayLike, alpha: int = 1
+    estimator: Filter,
+    w: float,
+    d: int,
+    n: ArrayLike,
+    alpha: int = 1,
+    discrepancy: Kernel | None = None,
 ) -> np.ndarray | float:
     """Penalty or flow time at which `weak_filtered` is least.
 
@@ -261,7 +278,7 @@ def best_strength(
     infinite and the time zero.
     """
     n = check_sizes(n)
-    curve = _Curve(estimator, Signal([[1.0]], [w], d, alpha))
+    curve = _Curve(estimator, Signal([[1.0]], [w], d, alpha), discrepancy)
     values = [estimator.strength(curve.optimum(size)[0]) for size in n.flat]
     return np.array(values).reshape(n.shape)[()]
 
@@ -269,13 +286,18 @@ def best_strength(
 class _Curve:
     """The series of one estimator and one target, tabulated as far as it is needed."""
 
-    def __init__(self, estimator: Filter, signal: Signal) -> None:
+    def __init__(self, estimator: Filter, signal: Signal, discrepancy: Kernel | None) -> None:
         if not isinstance(estimator, Filter):
             raise ValueError(
                 f"estimator must be a filter, such as Ridge(NTK()), got {estimator!r}."
             )
-        self.estimator, self.signal = estimator, signal
+        if not isinstance(discrepancy, Kernel | None):
+            raise ValueError(
+                f"discrepancy must be a Kernel, such as Stein(RBF()), got {discrepancy!r}."
+            )
+        self.estimator, self.signal, self.discrepancy = estimator, signal, discrepancy
         self.traces = [_trace(kernel, signal.d) for kernel in estimator.kernels]
+        self.weight_trace = np.inf if discrepancy is None else _trace(discrepancy, signal.d)
         self._tabulate(signal.max_degree)
 
     def _tabulate(self, max_degree: int) -> None:
@@ -284,10 +306,22 @@ class _Curve:
         if max_degree > signal.max_degree:
             signal.tabulate(max_degree)
         log_dimensions = log_harmonic_dimensions(signal.d, max_degree + 1)
-        self.log_dimensions = log_dimensions[1:-1]
-        self.target = np.zeros(max_degree)
-        self.target[signal.degrees - 1] = signal.trace_terms * signal.quadratic
-        self.rest = max(signal.total - float(np.sum(self.target)), 0.0)
+        target = np.zeros(max_degree)
+        target[signal.degrees - 1] = signal.trace_terms * signal.quadratic
+        rest = max(signal.total - float(np.sum(target)), 0.0)
+        # Weights, bounds on a weight beyond the table and on the sum of N times them; and what is
+        # left of the signal there, known for equal weights and bounded for others.
+        if self.discrepancy is None:
+            log_weights = np.full(max_degree, np.log(0.5))
+            self.log_weight, self.log_weight_left = np.log(0.5), np.inf
+            self.rest, self.largest_rest = rest / 2, 0.0
+        else:
+            logs = self.discrepancy.log_eigenvalues(signal.d, max_degree)
+            largest, left = _tail(logs, log_dimensions, self.weight_trace)
+            log_weights, self.log_weight, self.log_weight_left = logs[1:], largest, left
+            self.rest, self.largest_rest = 0.0, float(np.exp(largest)) * rest
+        self.log_noise = log_dimensions[1:-1] + log_weights
+        self.target = np.exp(log_weights) * target
         self.log_rates, bounds = np.zeros(max_degree), []
         for kernel, trace in zip(self.estimator.kernels, self.traces, strict=True):
             logs = kernel.log_eigenvalues(signal.d, max_degree)
@@ -303,13 +337,14 @@ class _Curve:
         while True:
             log_x = self.log_rates + log_dose
             unlearned = np.exp(2 * self.estimator.log_unlearned(log_x))
-            bias = (float(unlearned @ self.target) + self.rest) / 2
-            log_noise = 2 * self.estimator.log_learned(log_x) + self.log_dimensions
-            noise = float(np.sum(np.exp(log_noise))) / (2 * n)
-            # Beyond the table 1 - (1 - s)^2 <= 2 x and s^2 <= x times its largest value.
+            bias = float(unlearned @ self.target) + self.rest
+            log_noise = 2 * self.estimator.log_learned(log_x) + self.log_noise
+            noise = float(np.sum(np.exp(log_noise))) / n
+            # Beyond the table 1 - (1 - s)^2 <= 2 x, and s^2 <= x times its largest value, and <= 1.
             log_largest = min(self.log_largest + log_dose, _LARGE)
             log_left = min(self.log_left + log_dose, _LARGE)
-            tail = np.exp(log_largest) * self.rest + np.exp(log_largest + log_left) / (2 * n)
+            log_tail = min(self.log_weight + log_largest + log_left, self.log_weight_left)
+            tail = 2 * np.exp(log_largest) * self.rest + self.largest_rest + np.exp(log_tail) / n
             if tail <= _RELATIVE_ERROR * (bias + noise):
                 return bias, noise
             if 2 * self.signal.max_degree > _MAX_DEGREE:
@@ -321,18 +356,18 @@ class _Curve:
 
     def optimum(self, n: float) -> tuple[float, float]:
         """Logarithm of the best dose, and the least value."""
-        total = float(np.sum(self.target)) + self.rest
-        signal = self.signal
-        if total <= NEGLIGIBLE * signal.size**2 * float(signal.activation.kernel(1.0, signal.d)):
+        signal, total = self.signal, float(np.sum(self.target)) + self.rest
+        largest = signal.size**2 * float(signal.activation.kernel(1.0, signal.d))
+        if signal.total <= NEGLIGIBLE * largest:
             return -np.inf, 0.0
         # Relative to the strongest eigenvalue, degrees beyond the table included.
         strongest = max(float(np.max(self.log_rates)), self.log_largest)
         relative = np.exp(self.log_rates - strongest)
         learnable = float(relative @ self.target)
         if learnable <= NEGLIGIBLE * total:
-            return -np.inf, total / 2
-        noise = float(np.sum(np.exp(self.log_rates - strongest + self.log_dimensions)))
-        noise += np.exp(self.log_left - strongest)
+            return -np.inf, total
+        noise = float(np.sum(np.exp(self.log_rates - strongest + self.log_noise)))
+        noise += np.exp(self.log_weight + self.log_left - strongest)
         log_doses = [np.log(min(n * learnable / noise, 1.0) / 8) - strongest]
         values: list[float] = []
         while True:
@@ -356,7 +391,7 @@ class _Curve:
     def _unlearnable(self) -> float:
         """The bias at infinite strength, as far as the table shows it."""
         rest = self.rest if self.log_left == -np.inf else 0.0
-        return (float(np.sum(self.target[self.log_rates == -np.inf])) + rest) / 2
+        return float(np.sum(self.target[self.log_rates == -np.inf])) + rest
 
 
 @lru_cache(maxsize=128)

@@ -82,14 +82,17 @@ def parts(estimator, d, max_degree, strength):
     return xi / (xi + strength)
 
 
-def brute_force(estimator, gram, weights, d, n, strength, alpha=1, max_degree=2000):
+def brute_force(
+    estimator, gram, weights, d, n, strength, alpha=1, max_degree=2000, discrepancy=None
+):
     k = np.arange(1.0, max_degree + 1)
     dimensions = (2 * k + d - 2) * np.exp(gammaln(k + d - 2) - gammaln(k + 1) - gammaln(d - 1.0))
     mu = eigenvalues(ArcCosine(alpha), d, max_degree)[1:]
     mean = np.array(weights) / len(weights)
     quadratic = legendre_values(gram, d, max_degree)[1:] @ mean @ mean
     s = parts(estimator, d, max_degree, strength)[1:]
-    return np.sum((1 - s) ** 2 * mu * dimensions * quadratic + s**2 * dimensions / n) / 2
+    rho = 0.5 if discrepancy is None else eigenvalues(discrepancy, d, max_degree)[1:]
+    return np.sum(rho * ((1 - s) ** 2 * mu * dimensions * quadratic + s**2 * dimensions / n))
 
 
 @pytest.mark.parametrize("d", [3, 5, 15])
@@ -102,6 +105,46 @@ def test_against_the_sum_of_2000_degrees(estimator, d, log_strength):
     expected = brute_force(estimator, gram, weights, d, n, strength)
     # Beyond degree 2000, what d = 3 has of slow spectra.
     assert value == pytest.approx(expected, rel=5e-6 if d == 3 else 1e-6)
+
+
+DISCREPANCIES = [
+    *(Stein(base) for base in (RBF(), RBF(0.3), ArcCosine(1), ArcCosine(2))),
+    RBF(),
+    Laplace(),
+]
+
+
+@pytest.mark.parametrize("discrepancy", DISCREPANCIES, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize(("d", "log_strength"), [(2, -3), (5, -6), (15, 1)])
+def test_squared_discrepancies_against_the_sum_of_2000_degrees(discrepancy, d, log_strength):
+    gram, weights, n = np.array([[1, 0.4], [0.4, 1]]), [2.0, -1.0], 300
+    for estimator in (Ridge(ArcCosine(1)), SteinRidge(ArcCosine(1)), Ridge(NTK())):
+        arguments = estimator, gram, weights, d, n
+        strength = 10.0**log_strength
+        value = weak_filtered_planted(*arguments, 1, strength, discrepancy)
+        expected = brute_force(*arguments, strength, discrepancy=discrepancy)
+        assert value == pytest.approx(expected, rel=3e-6)
+
+
+@pytest.mark.parametrize("discrepancy", DISCREPANCIES, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("d", [3, 15])
+def test_one_neuron_has_one_best_penalty_for_all_discrepancies(discrepancy, d):
+    n, estimator = np.array([100, 10_000]), Ridge(ArcCosine(1))
+    found = best_strength(estimator, 1.7, d, n, discrepancy=discrepancy)
+    np.testing.assert_allclose(found, optimal_penalty(1.7, n), rtol=3e-3)
+    best = weak_filtered(estimator, 1.7, d, n, discrepancy=discrepancy)
+    # An estimator that is trained by a Stein discrepancy has no less of it.
+    for other in (SteinRidge(ArcCosine(1), RBF()), Flow(ArcCosine(1)), Ridge(RBF())):
+        trained = weak_filtered(other, 1.7, d, n, discrepancy=discrepancy)
+        assert np.all(trained > best * (1 - 2e-6))
+
+
+def test_a_discrepancy_that_sees_the_first_two_degrees_alone():
+    blind = Stein(ArcCosine(1))
+    value = weak_filtered(Ridge(ArcCosine(1)), 2, 5, 100, strength=1e9, discrepancy=blind)
+    rho, mu = eigenvalues(blind, 5, 2), eigenvalues(ArcCosine(1), 5, 2)
+    # Nothing is learned of the 5 + 14 harmonics of the target that are seen.
+    assert value == pytest.approx(4 * (5 * rho[1] * mu[1] + 14 * rho[2] * mu[2]), rel=1e-6)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=str)
@@ -288,6 +331,10 @@ def test_narrow_stein_spectra_rise_beyond_the_first_table():
         (lambda: weak_filtered("ntk", 1, 3, 10), "estimator must be a filter"),
         (lambda: Ridge("ntk"), r"kernel must be a Kernel, such as NTK\(\), got 'ntk'"),
         (lambda: SteinRidge(NTK(), 1), "base must be a Kernel"),
+        (
+            lambda: weak_filtered(Ridge(NTK()), 1, 3, 10, discrepancy="ksd"),
+            r"discrepancy must be a Kernel, such as Stein\(RBF\(\)\), got 'ksd'",
+        ),
         (lambda: SteinRidge(NTK(), Laplace()), "base must be a kernel with a finite derivative"),
         (lambda: weak_filtered(Ridge(NTK()), 1, 3, 0), "n must be positive and finite, got 0"),
         (lambda: weak_filtered(Ridge(NTK()), 1, 1, 10), "d must be an integer >= 2, got 1"),

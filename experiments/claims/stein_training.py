@@ -1,0 +1,448 @@
+r"""Training by a Stein discrepancy on planted neurons, which needs no partition function.
+
+The data come from :math:`p(x) \propto \exp(-f^*(x))` on the sphere in R^d, with
+:math:`f^*(x) = \frac1J \sum_j w_j \max(\langle\theta_j, x\rangle, 0)` and directions
+:math:`\theta_j` drawn uniformly for every repetition. Maximum likelihood, with moving features and
+on the same samples, is the yardstick.
+
+A discrepancy of the fitted model from the teacher is measured on fresh exact samples of the
+teacher, whose own Stein operator has mean zero there, in every argument. Of the operator of the
+model there remains :math:`\langle\delta, h\rangle`, with :math:`\delta` the difference of the two
+scores: most of the noise is gone.
+"""
+
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .. import statistics
+from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
+from .maximum_likelihood import lazy_converged, lazy_slope
+
+if TYPE_CHECKING:
+    import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from ...theory.learning_curves import SteinRidge
+
+METHODS = ("lazy", "active", "mle")
+# Relative cost of a fit for each sample.
+COSTS = {"lazy": 1.0, "active": 5.0, "mle": 2.0}
+PAPER_SETTINGS = {"evaluation_points": 100_000, "discrepancy_points": 20_000}
+# Narrower models and fewer points change the measured figures by a few percent.
+QUICK_SETTINGS = {
+    "evaluation_points": 50_000,
+    "discrepancy_points": 5000,
+    "n_reference": 2**15,
+    "n_neurons_lazy": 1024,
+}
+# Moving features are to win by this factor wherever theory promises twice as much, and to win
+# elsewhere: to train by a discrepancy costs up to 1.7 times the error of maximum likelihood, which
+# the prediction is about.
+FACTOR = 3.0
+BOUND_SLOPE = -0.5
+WEAK_STRENGTH, PARAMETRIC_SIZE, WEAK_TOLERANCE = 2.0, 1000, 0.2
+# The name of an objective, and the symbol of the discrepancy that is measured.
+NAMES = {"ksd": ("KSD", r"\mathrm{KSD}^2"), "f1-sd": ("F1-SD", r"\mathrm{SD}_{\mathcal{F}_1}")}
+BLOCK = 1000
+
+
+class SteinTraining(Claim):
+    """Both regimes on the same samples of planted teachers.
+
+    Parameters
+    ----------
+    name, statement : str
+    objective : {"ksd", "f1-sd"}
+        The discrepancy that is minimized, and measured.
+    signs : tuple of {-1, 1}, length J
+        The teacher of strength w has the output weights ``w * signs``.
+    quick, paper : mapping of float to tuple of int
+        For each strength w the sample sizes.
+    repetitions : tuple of int
+        Of the two presets.
+    dimension : int
+    """
+
+    source = "domingoenrich2021ebm, section 6"
+    shared_keys = ("method",)
+    reported = ("kl", "discrepancy")
+
+    def __init__(
+        self,
+        name: str,
+        statement: str,
+        objective: str,
+        signs: tuple[int, ...],
+        quick: Mapping[float, tuple[int, ...]],
+        paper: Mapping[float, tuple[int, ...]],
+        repetitions: tuple[int, int],
+        dimension: int = 15,
+    ) -> None:
+        self.name = name
+        self.statement = statement
+        self.objective = objective
+        self.signs = signs
+        self.dimension = dimension
+        self.presets = {
+            "quick": Preset(_grid(quick), repetitions[0], QUICK_SETTINGS),
+            "paper": Preset(_grid(paper), repetitions[1], PAPER_SETTINGS),
+        }
+
+    def cost(self, condition: Condition) -> float:
+        """Fits cost about as much as they have samples, above a floor."""
+        return COSTS[str(condition["method"])] * (float(condition["n"]) + 1000.0)
+
+    def predict(self, condition: Condition) -> dict[str, float]:
+        """Lazy: the curves of weak energies; active: the parametric oracle J d / (2 n).
+
+        For J > 1 the squared strength of the lazy curve is its mean over the random directions,
+        sum_j w_j^2 / J^2. The penalty is the one of the least KSD, as that is what held-out data
+        choose by. The F1 discrepancy is no quadratic form, and of its lazy fit only the curve is
+        known that no linear estimator beats.
+        """
+        from ...theory import learning_curves
+
+        n = int(condition["n"])
+        if condition["method"] != "lazy":
+            oracle = learning_curves.parametric_oracle(len(self.signs), self.dimension, n)
+            return {"kl": float(oracle)}
+        strength = abs(float(condition["w"])) / len(self.signs) ** 0.5
+        if self.objective != "ksd":
+            return {"kl": float(learning_curves.weak(strength, self.dimension, n))}
+        kl, discrepancy = _weak_ksd(strength, self.dimension, n)
+        return {"kl": kl, "discrepancy": discrepancy}
+
+    def measure(
+        self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
+    ) -> dict[str, float]:
+        """Fit n exact samples of a fresh teacher; evaluate on fresh exact samples."""
+        import numpy as np
+
+        from ...numerics import features
+        from ...numerics.discrepancies.kl import cross_entropy, kl_divergence
+        from ...numerics.estimators import ShallowEBM
+        from ...numerics.teachers import PlantedEnergy
+
+        n, method = int(condition["n"]), condition["method"]
+        weights = float(condition["w"]) * np.array(self.signs, dtype=float)
+        teacher = PlantedEnergy.random(len(self.signs), self.dimension, weights, rng)
+        X = teacher.sample(n, rng)
+        evaluation = teacher.sample(int(settings["evaluation_points"]), rng)
+
+        model = ShallowEBM(
+            regime="lazy" if method == "lazy" else "active",
+            objective="likelihood" if method == "mle" else self.objective,
+            n_neurons=settings.get(f"n_neurons_{method}"),
+            n_reference=settings.get("n_reference"),
+            random_state=int(rng.integers(2**31)),
+        ).fit(X)
+        energy = model.energy(evaluation)
+        divergence = kl_divergence(teacher.energy(evaluation), energy)
+        entropy = cross_entropy(energy, model.log_partition_, model.log_partition_se_)
+        points = evaluation[: int(settings["discrepancy_points"])]
+        score = model.score_field(points)
+        truth = -features.grad_x(points, teacher.directions, teacher.weights, teacher.alpha)
+        discrepancy = squared_ksd if self.objective == "ksd" else f1_discrepancy
+        return {
+            "kl": divergence.value,
+            "kl_se": divergence.se,
+            "cross_entropy": entropy.value,
+            "cross_entropy_se": entropy.se,
+            "log_partition": model.log_partition_,
+            "log_partition_se": model.log_partition_se_,
+            **discrepancy(points, score, truth),
+            "optimality_gap": model.optimality_gap_,
+            "penalty": model.penalty_,
+            "n_neurons": int(np.count_nonzero(model.weights_)),
+            "n_iter": model.n_iter_,
+            "converged": model.converged_,
+        }
+
+    def verdict(self, results: Sequence[Result]) -> Verdict:
+        """The same rules for every teacher; the weak-energy formula is judged at J = 1 only."""
+        return Verdict(
+            tuple(
+                check
+                for w in _strengths(results)
+                for check in self._checks(w, select(results, w=w))
+            )
+        )
+
+    def _checks(self, w: float, results: Sequence[Result]) -> list[Check]:
+        lazy, active, mle = (by_size(results, method, "kl") for method in METHODS)
+        last = max(active)
+        ratio = (
+            self.predict({"w": w, "n": last, "method": "lazy"})["kl"]
+            / self.predict({"w": w, "n": last, "method": "active"})["kl"]
+        )
+        lazy_sd, active_sd, _ = (by_size(results, method, "discrepancy") for method in METHODS)
+        checks = [
+            larger(lazy, active, [last], "KL lazy / active", FACTOR if ratio > 2 * FACTOR else 1.0),
+            larger(lazy_sd, active_sd, [last], "discrepancy lazy / active"),
+            bound_slope(active_sd),
+            lazy_slope(lazy),
+            larger(
+                active, mle, [n for n in active if n >= PARAMETRIC_SIZE], "KL active / likelihood"
+            ),
+            lazy_converged(select(results, method="lazy")),
+        ]
+        if self.objective == "ksd" and len(self.signs) == 1 and abs(w) <= WEAK_STRENGTH:
+            checks += [
+                weak_curve(select(results, method="lazy", n=n), w, self.dimension, n)
+                for n in lazy
+                if n >= PARAMETRIC_SIZE
+            ]
+        return [replace(check, name=f"w = {w:g}: {check.name}") for check in checks]
+
+    def draw(self, results: Sequence[Result], figure: "Figure") -> None:
+        """A row for each strength: KL, and the discrepancy."""
+        from .. import figures
+
+        strengths = _strengths(results)
+        figure.set_size_inches(6.6, 2.6 * len(strengths) + 0.8)
+        grid = figure.subplots(len(strengths), 2, sharex="row", sharey="col", squeeze=False)
+        for (left, right), w in zip(grid, strengths, strict=True):
+            self._draw_panel(left, w, "kl", select(results, w=w))
+            self._draw_panel(right, w, "discrepancy", select(results, w=w))
+            left.set_ylabel(r"$\mathrm{KL}(\nu \,\|\, \hat\nu)$")
+            right.set_ylabel(f"${NAMES[self.objective][1]}$ at fresh samples")
+        for axes in grid[-1]:
+            axes.set_xlabel("sample size $n$")
+        figures.legend_below(figure)
+
+    def _draw_panel(self, axes: "Axes", w: float, quantity: str, results: Sequence[Result]) -> None:
+        from .. import figures
+
+        curves = {method: by_size(results, method, quantity) for method in METHODS}
+        sizes = sorted(curves["lazy"])
+        dense = [sizes[0] * (sizes[-1] / sizes[0]) ** (i / 20) for i in range(21)]
+        for method, color, label in (
+            ("lazy", figures.BLUE, "lazy, weak-energy prediction"),
+            ("active", figures.VERMILION, "parametric oracle $Jd/(2n)$"),
+        ):
+            predicted = [self.predict({"w": w, "n": n, "method": method}) for n in dense]
+            if quantity in predicted[0]:
+                line = [values[quantity] for values in predicted]
+                axes.plot(dense, line, color=color, label=label)
+        # The bound on the discrepancy lies far above the panel: only its slope is drawn. In the
+        # other panel there is none, but the legend is taken from there.
+        x = dense if quantity == "discrepancy" else []
+        start = statistics.mean(curves["active"][sizes[0]]).value
+        guide = [start * (n / sizes[0]) ** BOUND_SLOPE for n in x]
+        axes.plot(x, guide, ":", color=figures.GREY, label="slope of the $n^{-1/2}$ bound")
+        objective = NAMES[self.objective][0]
+        for method, label, color, marker, shift in (
+            ("lazy", f"lazy, {objective}", figures.BLUE, "s", 1.0),
+            ("active", f"active, {objective}", figures.VERMILION, "o", 0.97),
+            ("mle", "active, likelihood", figures.GREEN, "^", 1.03),
+        ):
+            intervals = [statistics.mean(curves[method][n]) for n in sizes]
+            figures.points(
+                axes, sizes, intervals, label=label, color=color, marker=marker, shift=shift
+            )
+        figures.log_axes(axes, sizes, "")
+        listed = ", ".join(f"{w * sign:g}" for sign in self.signs)
+        axes.set_title(f"$d = {self.dimension}$, $w = {listed}$".replace("-", "{-}"))
+
+
+def _grid(sizes: Mapping[float, tuple[int, ...]]) -> tuple[Condition, ...]:
+    return tuple(
+        {"w": w, "n": n, "method": method} for w in sizes for n in sizes[w] for method in METHODS
+    )
+
+
+def _strengths(results: Sequence[Result]) -> list[float]:
+    return sorted({float(result.condition["w"]) for result in results}, key=abs)
+
+
+def _ksd_filter() -> "SteinRidge":
+    from ...theory.kernels import ArcCosine
+    from ...theory.learning_curves import SteinRidge
+
+    return SteinRidge(ArcCosine(1))
+
+
+@functools.cache
+def _weak_ksd(w: float, d: int, n: int) -> tuple[float, float]:
+    """Mean KL and squared KSD of the lazy fit to one neuron, where the latter is least."""
+    from ...theory.kernels import RBF, Stein
+    from ...theory.learning_curves import best_strength, weak_filtered
+
+    estimator, stein = _ksd_filter(), Stein(RBF())
+    penalty = float(best_strength(estimator, w, d, n, discrepancy=stein))
+    return (
+        float(weak_filtered(estimator, w, d, n, strength=penalty)),
+        float(weak_filtered(estimator, w, d, n, strength=penalty, discrepancy=stein)),
+    )
+
+
+def by_size(results: Sequence[Result], method: str, quantity: str) -> dict[int, list[float]]:
+    """One measured quantity of one method, by sample size in increasing order."""
+    chosen = select(results, method=method)
+    sizes = sorted({int(result.condition["n"]) for result in chosen})
+    return {n: values(select(chosen, n=n), quantity) for n in sizes}
+
+
+def squared_ksd(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str, float]:
+    r"""Return the squared kernel Stein discrepancy of the law of X, of score `truth`, from a model.
+
+    As a U-statistic of :math:`\langle\delta(x), \delta(y)\rangle\,\kappa(\langle x, y\rangle)`,
+    the RBF kernel of scale 1; with its standard error.
+
+    Parameters
+    ----------
+    X, score, truth : ndarray of shape (n, d)
+    """
+    import numpy as np
+
+    from ...numerics import sphere
+    from ...numerics.kernels import rbf
+
+    n, gap = len(X), sphere.tangent(X, score - truth)
+    rows = np.concatenate(
+        [
+            np.sum(rbf(X[i : i + BLOCK] @ X.T, 1.0) * (gap[i : i + BLOCK] @ gap.T), axis=1)
+            for i in range(0, n, BLOCK)
+        ]
+    )
+    rows = (rows - np.sum(gap**2, axis=1)) / (n - 1)
+    # Each pair is in two rows: the statistic varies twice as much as a mean of rows.
+    return {
+        "discrepancy": float(rows.mean()),
+        "discrepancy_se": 2 * float(rows.std(ddof=1)) / math.sqrt(n),
+    }
+
+
+def f1_discrepancy(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str, float]:
+    r"""Return the F1 Stein discrepancy of the law of X, of score `truth`, from a model.
+
+    The supremum over neurons of a sample is too large: that of the model of score `truth` itself,
+    whose discrepancy is zero, is the ``floor`` of the ``plug_in``. Taken at its neurons, the means
+    of :math:`\delta_i\,\sigma(\langle\theta_i, x\rangle)` have none; they are a bound from inside.
+
+    Parameters
+    ----------
+    X, score, truth : ndarray of shape (n, d)
+    """
+    import numpy as np
+
+    from ...numerics.discrepancies.f1_stein import f1_stein_discrepancy, stein_means
+
+    found = f1_stein_discrepancy(X, score, rng=0)
+    means = stein_means(X, score, found.witness) - stein_means(X, truth, found.witness)
+    return {
+        "discrepancy": float(np.linalg.norm(np.diag(means))),
+        "plug_in": found.value,
+        "floor": f1_stein_discrepancy(X, truth, rng=0).value,
+    }
+
+
+def larger(
+    numerators: Mapping[int, Sequence[float]],
+    denominators: Mapping[int, Sequence[float]],
+    sizes: Sequence[int],
+    name: str,
+    factor: float = 1.0,
+) -> Check:
+    """All methods saw the same samples, so they are compared in pairs."""
+    pairs = [[value for n in sizes for value in curve[n]] for curve in (numerators, denominators)]
+    interval = statistics.log_ratio(*pairs)
+    listed = ", ".join(str(n) for n in sizes)
+    return Check(
+        name,
+        f"the mean log of {name} over pairs on the same data, n = {listed}, is at least "
+        f"log {factor:g}",
+        interval.value,
+        interval,
+        math.log(factor),
+        statistics.above(interval, math.log(factor)),
+    )
+
+
+def bound_slope(curve: Mapping[int, Sequence[float]]) -> Check:
+    """A bound on the discrepancy, for teachers of F1, falls as n^(-1/2)."""
+    slope = statistics.slope(list(curve), list(curve.values()))
+    return Check(
+        "active discrepancy slope",
+        "the slope of log mean discrepancy in log n, over all n, is at most -1/2",
+        slope.value,
+        slope,
+        BOUND_SLOPE,
+        statistics.below(slope, BOUND_SLOPE),
+    )
+
+
+def weak_curve(results: Sequence[Result], w: float, d: int, n: int) -> Check:
+    """The weak-energy curve at the penalties that held-out data chose.
+
+    The formula is linearized at the uniform measure: at w = 2 and d = 15 that costs up to 13% at
+    n = 300 and 6% at n = 1000, more where the penalty is too large.
+    """
+    from ...theory import learning_curves
+
+    predicted = [
+        float(learning_curves.weak_filtered(_ksd_filter(), w, d, n, strength=penalty))
+        for penalty in values(results, "penalty")
+    ]
+    interval = statistics.log_ratio(values(results, "kl"), predicted)
+    low, high = math.log(1 - WEAK_TOLERANCE), math.log(1 + WEAK_TOLERANCE)
+    outcome: statistics.Outcome = "undecided"
+    if interval.high < low or interval.low > high:
+        outcome = "fails"
+    elif interval.half_width <= high - low:
+        outcome = "holds"
+    return Check(
+        f"lazy curve at n = {n}",
+        "the 95% interval of the mean log of measured over predicted KL, at the penalties that "
+        f"held-out data chose, meets {WEAK_TOLERANCE:.0%}, and is not wider than twice that",
+        interval.value,
+        interval,
+        0.0,
+        outcome,
+    )
+
+
+register(
+    SteinTraining(
+        "ksd-one-neuron",
+        "When the energy is one neuron in R^15, training by kernel Stein discrepancy with moving "
+        "features has a several times smaller error than with frozen ones, though a larger one "
+        "than maximum likelihood.",
+        "ksd",
+        signs=(1,),
+        quick={2.0: (300, 1000, 3000), 10.0: (300, 1000, 3000)},
+        paper={2.0: (300, 1000, 3000, 10000), 10.0: (300, 1000, 3000, 10000)},
+        repetitions=(6, 10),
+    )
+)
+register(
+    SteinTraining(
+        "ksd-two-neurons",
+        "When the energy is two attracting neurons in R^15, training by kernel Stein discrepancy "
+        "has a smaller error with moving features than with frozen ones once there are 10000 "
+        "samples.",
+        "ksd",
+        signs=(1, 1),
+        quick={-5.0: (1000, 3000, 10000)},
+        paper={-2.5: (300, 1000, 3000, 10000), -5.0: (300, 1000, 3000, 10000)},
+        repetitions=(3, 8),
+    )
+)
+register(
+    SteinTraining(
+        "ksd-four-neurons",
+        "When the energy is two repelling and two attracting neurons in R^15, training by kernel "
+        "Stein discrepancy has a smaller error with moving features than with frozen ones once "
+        "there are 10000 samples.",
+        "ksd",
+        signs=(1, 1, -1, -1),
+        quick={7.5: (1000, 10000)},
+        paper={7.5: (300, 1000, 3000, 10000)},
+        repetitions=(3, 10),
+    )
+)
