@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from .. import sphere
-from .._feature_kernels import tiles
 from .._jit import one_thread
+from .._tiles import tiles
 from ..discrepancies.f1_stein import F1Problem, f1_stein_discrepancy, stein_means
 from ..features import feature_matrix, grad_x
 from .lazy import FrozenFeatures, LazyFit
