@@ -20,14 +20,13 @@ import mpmath
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
-from scipy.linalg import eigvalsh_tridiagonal
 from scipy.optimize import brentq
 from scipy.special import gammaln, logsumexp
 
 from ._checks import check_integer
 from .activations import ReLUPower
 from .prediction import Prediction
-from .sphere import legendre_values, log_dimension, log_harmonic_dimensions
+from .sphere import legendre_roots, legendre_values, log_dimension, log_harmonic_dimensions
 
 # The largest degree bounds the memory: 100 MB.
 _MIN_DEGREE, _MAX_DEGREE = 1000, 2**22
@@ -123,10 +122,7 @@ def mean_abs_legendre(k: int, d: int) -> float:
         return 1.0
     if d == 2:  # P_k(cos phi) = cos(k phi)
         return 2 / math.pi
-    j = np.arange(1, k)
-    # Square roots of the products of the two factors in t P_j = a_j P_{j+1} + b_j P_{j-1}.
-    off_diagonal = np.sqrt(j * (j + d - 3) / ((2 * j + d - 2) * (2 * j + d - 4)))
-    roots = eigvalsh_tridiagonal(np.zeros(k), off_diagonal)
+    roots = legendre_roots(k, d)
     derivatives = np.abs(legendre_values(roots, d + 2, k - 1)[k - 1])
     total = np.sum(np.exp((d - 1) / 2 * np.log1p(-(roots**2))) * derivatives)
     weight_constant = mpmath.gammaprod([d / 2], [0.5, (d - 1) / 2])

@@ -13,6 +13,7 @@ import mpmath
 import numpy as np
 import sympy
 from numpy.typing import ArrayLike
+from scipy.linalg import eigvalsh_tridiagonal
 
 from ._beta import log_beta
 from ._checks import check_integer
@@ -115,6 +116,17 @@ def legendre_values(t: ArrayLike, d: int, max_degree: int) -> np.ndarray:
     for k in range(1, max_degree):
         values[k + 1] = ((2 * k + d - 2) * t * values[k] - k * values[k - 1]) / (k + d - 2)
     return values
+
+
+def legendre_roots(k: int, d: int) -> np.ndarray:
+    """Roots of the Legendre polynomial of degree `k` (>= 1), in increasing order, shape (k,)."""
+    k, d = check_integer("k", k, 1), check_integer("d", d, 2)
+    if d == 2:  # P_k(cos phi) = cos(k phi)
+        return np.sin(np.pi / (2 * k) * np.arange(1 - k, k, 2))
+    j = np.arange(1, k)
+    # Square roots of the products of the two factors in t P_j = a_j P_{j+1} + b_j P_{j-1}.
+    off_diagonal = np.sqrt(j * (j + d - 3) / ((2 * j + d - 2) * (2 * j + d - 4)))
+    return eigvalsh_tridiagonal(np.zeros(k), off_diagonal)
 
 
 def weight_constant(d: int | sympy.Expr) -> sympy.Expr:
