@@ -21,6 +21,7 @@ from lazyactive.numerics.teachers import PlantedEnergy
 from lazyactive.theory import learning_curves
 from lazyactive.theory.kernels import RBF, ArcCosine, Stein
 from lazyactive.theory.learning_curves import SteinRidge
+from lazyactive.theory.sphere import log_harmonic_dimensions
 from lazyactive.theory.stein_discrepancies import density_coefficients, kernel_stein
 
 NAMES = ("ksd-one-neuron", "ksd-two-neurons", "ksd-four-neurons")
@@ -182,6 +183,19 @@ def test_predictions_of_the_two_regimes(one_neuron):
     # Four random neurons of weight 7.5 / 4 have on average the spectrum of one of 7.5 / 2.
     planted = registry.get("ksd-four-neurons").predict({"w": 7.5, "n": 3000, "method": "lazy"})
     assert planted == pytest.approx(one_neuron.predict({"w": 3.75, "n": 3000, "method": "lazy"}))
+
+
+def test_the_price_of_the_discrepancy_is_that_of_the_docstring():
+    d, k = 15, np.arange(61)
+    n_harmonics = np.exp(log_harmonic_dimensions(d, 60))
+    rho = np.exp(Stein(RBF()).log_eigenvalues(d, 60))
+    radial = n_harmonics * np.exp(ArcCosine(1).log_eigenvalues(d, 60)) * (k > 0)
+    across = radial * k * (k + d - 2) / (d - 1)
+    # The whole norm of the derivative across, x_i 1[t > 0], is 1/(2d); the series adds up slowly.
+    assert across.sum() == pytest.approx(1 / (2 * d), rel=0.02)
+    price_along = radial.sum() * (rho**2 * radial).sum() / (rho * radial).sum() ** 2
+    price_across = (rho**2 * across).sum() / (rho * across).sum() ** 2 / (2 * d)
+    assert (price_along + (d - 1) * price_across) / d == pytest.approx(1.68, abs=0.005)
 
 
 def test_squared_ksd_of_a_linear_energy_from_uniform_points():
