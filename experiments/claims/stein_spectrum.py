@@ -29,7 +29,7 @@ AMPLITUDE, NEURON, WEAK = 2.0, "neuron", 1.0
 # and for each absolute weight of the neuron. Higher degrees are but peaks, which few points see.
 DEGREES = {3: {1: 8, 2: 16, 3: 16, 4: 128}, 5: {1: 8, 2: 16, 3: 64}, 15: {1: 8, 2: 16, 3: 480}}
 STRENGTHS = {
-    3: {1.0: 24, 3.0: 8, 8.0: 4},
+    3: {1.0: 40, 3.0: 8, 8.0: 4},
     5: {1.0: 48, 3.0: 8, 8.0: 4},
     15: {1.0: 320, 3.0: 16, 8.0: 4},
 }
@@ -227,7 +227,7 @@ class SteinSpectrum(Claim):
         )
         for d, color, marker in looks:
             strengths = sorted(sign * w for w in STRENGTHS[d] for sign in (-1, 1))
-            dense = [strengths[0] + i * (strengths[-1] - strengths[0]) / 64 for i in range(65)]
+            dense = [strengths[0] + i * (strengths[-1] - strengths[0]) / 32 for i in range(33)]
             curve = []
             for w in dense:
                 condition = {"d": d, "energy": NEURON, "strength": w, "kernel": KERNELS[0]}
