@@ -139,7 +139,7 @@ class SteinIdentity(Claim):
         looks = (
             ("", "right model", figures.BLUE, "o", (*FIELDS, *KERNELS)),
             (UNIFORM, UNIFORM, figures.VERMILION, "s", (*FIELDS, *KERNELS)),
-            (FLAT, FLAT, figures.GREEN, "^", FIELDS),
+            (FLAT, "without $(d-1)x$", figures.GREEN, "^", FIELDS),
         )
         for axes, d in zip(panels, dimensions, strict=True):
             axes.axvspan(-1, 1, color=figures.GREY, alpha=0.25, linewidth=0)
