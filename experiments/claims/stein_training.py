@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from .maximum_likelihood import lazy_converged, lazy_slope
+from .maximum_likelihood import WEAK_SIZE, WEAK_STRENGTH, lazy_converged, lazy_slope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +56,9 @@ QUICK_SETTINGS = {
 # and more as long as the samples don't show all neurons.
 FACTOR = 3.0
 BOUND_SLOPE = -0.5
-WEAK_STRENGTH, PARAMETRIC_SIZE, WEAK_TOLERANCE = 2.0, 1000, 0.2
+# What the weak-energy formulas get wrong at w = 2 and d = 15: 6% of KL at n = 1000 with the best
+# penalty, and up to a third of KSD^2, in the limit of large ones: the uniform model has 0.68 of it.
+WEAK_TOLERANCES = {"kl": 0.2, "discrepancy": 1 / 3}
 # The name of an objective, and the symbol of the discrepancy that is measured.
 NAMES = {"ksd": ("KSD", r"\mathrm{KSD}^2"), "f1-sd": ("F1-SD", r"\mathrm{SD}_{\mathcal{F}_1}")}
 BLOCK = 1000
@@ -175,44 +177,48 @@ class SteinTraining(Claim):
         }
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
-        """The same rules for every teacher; the weak-energy formula is judged at J = 1 only."""
-        return Verdict(
-            tuple(
-                check
-                for w in _strengths(results)
-                for check in self._checks(w, select(results, w=w))
-            )
-        )
+        """The same rules for every teacher; the weak-energy formula is judged at J = 1 only.
+
+        To train by the discrepancy costs about the same factor at any strength, so teachers are
+        pooled for it.
+        """
+        teachers = {w: select(results, w=w) for w in _strengths(results)}
+        checks = [check for w, own in teachers.items() for check in self._checks(w, own)]
+        last = [select(own, n=max(by_size(own, "active", "kl"))) for own in teachers.values()]
+        pairs = [
+            [kl for own in last for kl in values(select(own, method=method), "kl")]
+            for method in ("active", "mle")
+        ]
+        return Verdict((*checks, larger(*pairs, "KL active / likelihood", "the largest n")))
 
     def _checks(self, w: float, results: Sequence[Result]) -> list[Check]:
-        lazy, active, mle = (by_size(results, method, "kl") for method in METHODS)
+        lazy, active = (by_size(results, method, "kl") for method in ("lazy", "active"))
         last = max(active)
         ratio = (
             self.predict({"w": w, "n": last, "method": "lazy"})["kl"]
             / self.predict({"w": w, "n": last, "method": "active"})["kl"]
         )
-        lazy_sd, active_sd, _ = (by_size(results, method, "discrepancy") for method in METHODS)
+        lazy_sd, active_sd = (
+            by_size(results, method, "discrepancy") for method in ("lazy", "active")
+        )
         checks = []
         if ratio >= FACTOR:
             factor = FACTOR if ratio >= 2 * FACTOR else 1.0
             checks += [
-                larger(lazy, active, [last], "KL lazy / active", factor),
-                larger(lazy_sd, active_sd, [last], "discrepancy lazy / active"),
+                larger(lazy[last], active[last], "KL lazy / active", f"n = {last}", factor),
+                larger(lazy_sd[last], active_sd[last], "discrepancy lazy / active", f"n = {last}"),
             ]
         checks += [
             faster(active, lazy),
             bound_slope(active_sd),
             lazy_slope(lazy),
-            larger(
-                active, mle, [n for n in active if n >= PARAMETRIC_SIZE], "KL active / likelihood"
-            ),
             lazy_converged(select(results, method="lazy")),
         ]
         if self.objective == "ksd" and len(self.signs) == 1 and abs(w) <= WEAK_STRENGTH:
             fits = [
                 fit
                 for fit in select(results, method="lazy")
-                if int(fit.condition["n"]) >= PARAMETRIC_SIZE
+                if int(fit.condition["n"]) >= WEAK_SIZE
             ]
             checks += [weak_curve(fits, quantity, self.dimension) for quantity in self.reported]
         return [replace(check, name=f"w = {w:g}: {check.name}") for check in checks]
@@ -361,20 +367,17 @@ def f1_discrepancy(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str
 
 
 def larger(
-    numerators: Mapping[int, Sequence[float]],
-    denominators: Mapping[int, Sequence[float]],
-    sizes: Sequence[int],
+    numerators: Sequence[float],
+    denominators: Sequence[float],
     name: str,
+    where: str,
     factor: float = 1.0,
 ) -> Check:
     """All methods saw the same samples, so they are compared in pairs."""
-    pairs = [[value for n in sizes for value in curve[n]] for curve in (numerators, denominators)]
-    interval = statistics.log_ratio(*pairs)
-    listed = ", ".join(str(n) for n in sizes)
+    interval = statistics.log_ratio(numerators, denominators)
     return Check(
         name,
-        f"the mean log of {name} over pairs on the same data, n = {listed}, is at least "
-        f"log {factor:g}",
+        f"the mean log of {name} over pairs on the same data, {where}, is at least log {factor:g}",
         interval.value,
         interval,
         math.log(factor),
@@ -411,11 +414,7 @@ def bound_slope(curve: Mapping[int, Sequence[float]]) -> Check:
 
 
 def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
-    """The weak-energy curve of lazy fits at the penalties that held-out data chose.
-
-    The formula is linearized at the uniform measure: at w = 2 and d = 15 that costs 6% of KL at
-    n = 1000 with the best penalty, more with a larger one.
-    """
+    """The weak-energy curve of lazy fits at the penalties that held-out data chose."""
     from ...theory.kernels import RBF, Stein
     from ...theory.learning_curves import weak_filtered
 
@@ -434,7 +433,8 @@ def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
         for result in results
     ]
     interval = statistics.log_ratio(values(results, quantity), predicted)
-    low, high = math.log(1 - WEAK_TOLERANCE), math.log(1 + WEAK_TOLERANCE)
+    tolerance = WEAK_TOLERANCES[quantity]
+    low, high = math.log(1 - tolerance), math.log(1 + tolerance)
     outcome: statistics.Outcome = "undecided"
     if interval.high < low or interval.low > high:
         outcome = "fails"
@@ -443,8 +443,8 @@ def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
     return Check(
         f"lazy {quantity} curve",
         f"the 95% interval of the mean log of measured over predicted {quantity}, at the penalties "
-        f"that held-out data chose and n >= {PARAMETRIC_SIZE}, meets {WEAK_TOLERANCE:.0%}, and is "
-        "not wider than twice that",
+        f"that held-out data chose and n >= {WEAK_SIZE}, meets {tolerance:.0%}, and is not wider "
+        "than twice that",
         interval.value,
         interval,
         0.0,
