@@ -153,11 +153,13 @@ def test_the_lazy_curve_is_judged_at_the_penalties_that_were_chosen(
     assert check.observed == pytest.approx(math.log(factor), abs=1e-12)
 
 
-def test_the_lazy_curve_is_judged_for_one_weak_neuron(one_neuron):
+def test_what_is_judged_for_one_neuron_only(one_neuron):
     def judged(claim):
-        return [c.name for c in claim.verdict(simulate(claim, "quick")).checks if "curve" in c.name]
+        names = [check.name for check in claim.verdict(simulate(claim, "quick")).checks]
+        return [name for name in names if "curve" in name or "likelihood" in name]
 
-    assert judged(one_neuron) == ["w = 2: lazy kl curve", "w = 2: lazy discrepancy curve"]
+    curves = ["w = 2: lazy kl curve", "w = 2: lazy discrepancy curve"]
+    assert judged(one_neuron) == [*curves, "KL active / likelihood"]
     assert judged(registry.get("ksd-two-neurons")) == []
 
 
