@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 METHODS = ("lazy", "active", "mle")
 # Relative cost of a fit for each sample.
 COSTS = {"lazy": 1.0, "active": 5.0, "mle": 2.0}
-PAPER_SETTINGS = {"evaluation_points": 100_000, "discrepancy_points": 20_000}
+PAPER_SETTINGS = {"evaluation_points": 100_000, "discrepancy_points": 10_000}
 # Narrower models and fewer points change the measured figures by a few percent.
 QUICK_SETTINGS = {
     "evaluation_points": 50_000,
