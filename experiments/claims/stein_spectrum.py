@@ -201,16 +201,17 @@ class SteinSpectrum(Claim):
             ]
             figures.points(axes, seen, intervals, label=kernel, color=color, marker=marker)
             # Zeros have their place below the axis of logarithms.
-            zeros = [degree for degree in DEGREES[d] if rho[degree] == 0]
-            axes.plot(
-                zeros,
-                [0.0] * len(zeros),
-                marker,
-                color=color,
-                fillstyle="none",
-                clip_on=False,
-                transform=axes.get_xaxis_transform(),
-            )
+            for degree in DEGREES[d]:
+                if rho[degree] == 0:
+                    axes.plot(
+                        degree,
+                        0.0,
+                        marker,
+                        color=color,
+                        fillstyle="none",
+                        clip_on=False,
+                        transform=axes.get_xaxis_transform(),
+                    )
         axes.plot([], [], color=figures.GREY, label="prediction")
         axes.plot([], [], "s", color=figures.GREY, fillstyle="none", label="zero")
         axes.set_yscale("log")
