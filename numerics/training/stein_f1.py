@@ -375,14 +375,16 @@ def _descend(
 
 def _derivatives(loss: SteinLoss, atoms: Atoms, witnesses: Witnesses) -> NDArray:
     """Differentiate the v of the witnesses in the vectors of the atoms: shape (K, J d)."""
-    n, d = witnesses.X.shape
+    X = witnesses.X
     rows = np.empty((len(witnesses.offsets), atoms.vectors.size))
     if not rows.size:
         return rows
     for k, row in enumerate(rows):
-        test = np.outer(witnesses.activations[:, k] / n, np.eye(d)[witnesses.coordinates[k]])
-        field = ScoreField(tiles(sphere.tangent(witnesses.X, test)))
-        row[:] = loss.gradient(*atoms.network(), field)[0].ravel()
+        i, test = witnesses.coordinates[k], witnesses.activations[:, k] / len(X)
+        # The tangent part of the field that is this test in coordinate i.
+        field = -(test * X[:, i])[:, None] * X
+        field[:, i] += test
+        row[:] = loss.gradient(*atoms.network(), ScoreField(tiles(field)))[0].ravel()
     return rows
 
 
