@@ -48,7 +48,9 @@ class SteinIdentity(Claim):
     reported = (FIELDS[0], *KERNELS)
 
     def __init__(self) -> None:
-        grid = tuple({"d": d, "weights": weights} for d in DIMENSIONS for weights in TEACHERS)
+        grid: tuple[Condition, ...] = tuple(
+            {"d": d, "weights": weights} for d in DIMENSIONS for weights in TEACHERS
+        )
         self.presets = {
             "quick": Preset(grid, REPETITIONS, SETTINGS),
             "paper": Preset(grid, 2 * REPETITIONS, {"n": 400_000, "n_pairs": 10_000}),

@@ -54,13 +54,13 @@ class SteinSpectrum(Claim):
     reported = ("ksd",)
 
     def __init__(self) -> None:
-        models = tuple(
+        models: tuple[Condition, ...] = tuple(
             {"d": d, "energy": f"P_{degree}", "strength": AMPLITUDE, "kernel": kernel}
             for d, degrees in DEGREES.items()
             for degree in degrees
             for kernel in KERNELS
         )
-        neurons = tuple(
+        neurons: tuple[Condition, ...] = tuple(
             {"d": d, "energy": NEURON, "strength": sign * w, "kernel": KERNELS[0]}
             for d, strengths in STRENGTHS.items()
             for w in strengths
@@ -231,7 +231,12 @@ class SteinSpectrum(Claim):
             dense = [strengths[0] + i * (strengths[-1] - strengths[0]) / 32 for i in range(33)]
             curve = []
             for w in dense:
-                condition = {"d": d, "energy": NEURON, "strength": w, "kernel": KERNELS[0]}
+                condition: Condition = {
+                    "d": d,
+                    "energy": NEURON,
+                    "strength": w,
+                    "kernel": KERNELS[0],
+                }
                 predicted = self.predict(condition)
                 curve.append(predicted["ksd"] / predicted["weak"] if w else 1.0)
             axes.plot(dense, curve, color=color)
