@@ -51,10 +51,10 @@ QUICK_SETTINGS = {
     "n_reference": 2**15,
     "n_neurons_lazy": 1024,
 }
-# Moving features are to win by this factor where theory promises twice as much for maximum
-# likelihood, and to win where it promises this much. Training by KSD costs them the factor above,
-# and more as long as the samples don't show all neurons.
-FACTOR = 3.0
+# Moving features are to win by this factor where theory promises ten for maximum likelihood, and to
+# win where it promises as much as the factor. Training by KSD costs them the price above, and more
+# as long as the samples don't show all neurons.
+FACTOR, PLENTY = 3.0, 10.0
 BOUND_SLOPE = -0.5
 # What the weak-energy formulas get wrong at w = 2 and d = 15: 6% of KL at n = 1000 with the best
 # penalty, and up to a third of KSD^2, in the limit of large ones: the uniform model has 0.68 of it.
@@ -202,7 +202,7 @@ class SteinTraining(Claim):
         )
         checks = []
         if ratio >= FACTOR:
-            factor = FACTOR if ratio >= 2 * FACTOR else 1.0
+            factor = FACTOR if ratio >= PLENTY else 1.0
             checks += [
                 larger(lazy[last], active[last], "KL lazy / active", f"n = {last}", factor),
                 larger(lazy_sd[last], active_sd[last], "discrepancy lazy / active", f"n = {last}"),
@@ -211,7 +211,9 @@ class SteinTraining(Claim):
             faster(active, lazy),
             bound_slope(active_sd),
             lazy_slope(lazy),
-            lazy_converged(select(results, method="lazy")),
+            (lazy_converged if self.objective == "ksd" else bounds_meet)(
+                select(results, method="lazy")
+            ),
         ]
         if self.objective == "ksd" and len(self.signs) == 1 and abs(w) <= WEAK_STRENGTH:
             fits = [
@@ -412,6 +414,19 @@ def bound_slope(curve: Mapping[int, Sequence[float]]) -> Check:
     )
 
 
+def bounds_meet(results: Sequence[Result]) -> Check:
+    """The lazy F1 problem is convex, and is enclosed by bounds instead of solved to the digit."""
+    share = statistics.mean(values(results, "converged")).value
+    return Check(
+        "lazy bounds",
+        "in every lazy fit the discrepancy that is found meets its bound from below within 2%",
+        share,
+        None,
+        1.0,
+        "holds" if share == 1 else "fails",
+    )
+
+
 def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
     """The weak-energy curve of lazy fits at the penalties that held-out data chose."""
     from ...theory.kernels import RBF, Stein
@@ -468,13 +483,13 @@ register(
     SteinTraining(
         "ksd-two-neurons",
         "When the energy is two attracting neurons in R^15, training by kernel Stein discrepancy "
-        "learns faster with moving features than with frozen ones, and has the smaller error at "
-        "ten thousand samples.",
+        "learns faster with moving features than with frozen ones, and has the smaller error from "
+        "thousands of samples on.",
         "ksd",
         signs=(1, 1),
-        quick={-5.0: (300, 1000, 10000)},
+        quick={-5.0: (300, 1000, 5000)},
         paper={-2.5: (300, 1000, 3000, 10000), -5.0: (300, 1000, 3000, 10000)},
-        repetitions=(3, 8),
+        repetitions=(5, 8),
     )
 )
 # The two regimes cross at several thousand samples, and ten thousand are too dear to be quick.
@@ -489,5 +504,33 @@ register(
         quick={7.5: (1000, 2000, 5000)},
         paper={7.5: (300, 1000, 3000, 10000)},
         repetitions=(4, 10),
+    )
+)
+register(
+    SteinTraining(
+        "f1sd-one-neuron",
+        "When the energy is one neuron in R^10, training by F1 Stein discrepancy with moving "
+        "features has a several times smaller error than with frozen ones, though a larger one "
+        "than maximum likelihood.",
+        "f1-sd",
+        signs=(1,),
+        quick={2.0: (300, 1000, 3000), 10.0: (300, 1000, 3000)},
+        paper={2.0: (300, 1000, 3000, 10000), 10.0: (300, 1000, 3000, 10000)},
+        repetitions=(3, 10),
+        dimension=10,
+    )
+)
+register(
+    SteinTraining(
+        "f1sd-two-neurons",
+        "When the energy is two attracting neurons in R^10, training by F1 Stein discrepancy "
+        "learns faster with moving features than with frozen ones, and has the smaller error from "
+        "thousands of samples on.",
+        "f1-sd",
+        signs=(1, 1),
+        quick={-5.0: (300, 1000, 3000)},
+        paper={-2.5: (300, 1000, 3000, 10000), -5.0: (300, 1000, 3000, 10000)},
+        repetitions=(4, 8),
+        dimension=10,
     )
 )

@@ -108,7 +108,7 @@ def test_what_is_wrong_is_seen(one_neuron, spoiled, check, answer):
 @pytest.mark.parametrize(
     ("w", "n", "factors"),
     # Theory promises ratios of 2.1, 4.1, 7.6 and 11.
-    [(2.0, 1000, []), (2.0, 3000, [1]), (2.0, 10000, [3]), (10.0, 1000, [3])],
+    [(2.0, 1000, []), (2.0, 3000, [1]), (2.0, 10000, [1]), (10.0, 1000, [3])],
 )
 def test_moving_features_must_win_as_theory_promises(one_neuron, w, n, factors):
     results = [r for r in simulate(one_neuron, "paper") if r.condition["n"] <= n]
