@@ -179,9 +179,18 @@ def verify(
     show_default=True,
     help="Ambient dimension d; repeat for more.",
 )
+@click.option(
+    "--metric",
+    type=click.Choice(["kl", "ksd", "f1-sd"]),
+    default="kl",
+    show_default=True,
+    help="The error: KL of maximum likelihood, squared KSD or F1-SD of training by these.",
+)
 @click.option("--latex", "style", flag_value="latex", help="Print a LaTeX table.")
 @click.option("--json", "style", flag_value="json", help="Print JSON.")
-def rates(alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], style: str | None) -> None:
+def rates(
+    alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], metric: str, style: str | None
+) -> None:
     """Learning rates derived from the balance of estimation and approximation.
 
     For a Lipschitz target, error ~ n^-r: F1 (moving features) depends on the dimension k of the
@@ -190,11 +199,11 @@ def rates(alpha: int, ks: tuple[int, ...], dims: tuple[int, ...], style: str | N
     \b
     Examples:
       lazyactive rates --alpha 1 --k 1 --k 2 --dim 15
-      lazyactive rates --latex > rates.tex
+      lazyactive rates --metric ksd --latex > rates.tex
     """  # noqa: D301
     from .rates_table import rates_table
 
-    click.echo(rates_table(alpha, ks, dims, style or "text"))
+    click.echo(rates_table(alpha, ks, dims, style or "text", metric))
 
 
 def _last_run(path: Path) -> dict[str, Any] | None:

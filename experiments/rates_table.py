@@ -6,7 +6,13 @@ from ..theory import rates
 from .report import aligned, to_json
 
 
-def rates_table(alpha: int, ks: Sequence[int], dims: Sequence[int], style: str = "text") -> str:
+def rates_table(
+    alpha: int,
+    ks: Sequence[int],
+    dims: Sequence[int],
+    style: str = "text",
+    metric: str = "kl",
+) -> str:
     """Derived exponents of the best radius and of the error, as powers of n.
 
     Parameters
@@ -17,8 +23,10 @@ def rates_table(alpha: int, ks: Sequence[int], dims: Sequence[int], style: str =
         Dimensions of the hidden subspace (F1), and ambient dimensions (F2).
     style : {"text", "json", "latex"}
         LaTeX needs the package booktabs.
+    metric : {"kl", "ksd", "f1-sd"}
+        What is meant by the error.
     """
-    derived = rates.table(alpha, ks, dims)
+    derived = rates.table(alpha, ks, dims, metric)
     if style == "json":
         return to_json(
             [
@@ -28,6 +36,7 @@ def rates_table(alpha: int, ks: Sequence[int], dims: Sequence[int], style: str =
                     "k": rate.k,
                     "d": rate.d,
                     "constant_coordinate": rate.constant_coordinate,
+                    "metric": rate.metric,
                     "form": rate.form,
                     "radius_exponent": str(rate.radius_exponent),
                     "error_exponent": str(-rate.exponent),

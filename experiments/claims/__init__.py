@@ -12,6 +12,8 @@ from . import (
     no_bias_trap,
     sample_spectra,
     spectra,
+    stein_identity,
+    stein_spectrum,
     stein_training,
     unconverged_baseline,
 )
@@ -28,6 +30,8 @@ __all__ = [
     "no_bias_trap",
     "sample_spectra",
     "spectra",
+    "stein_identity",
+    "stein_spectrum",
     "stein_training",
     "unconverged_baseline",
 ]

@@ -91,7 +91,7 @@ class HiddenSubspaceRates(Claim):
         if condition["method"] == "lazy":
             space, dimension = "F2", {"d": int(condition["d"])}
         rate = rates.derive(
-            space, alpha=1, **dimension, constant_coordinate=constant, form="squared"
+            space, alpha=1, **dimension, constant_coordinate=constant, form="squared", metric="kl"
         )
         return {"exponent": float(rate.exponent)}
 

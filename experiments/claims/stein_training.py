@@ -9,6 +9,17 @@ A discrepancy of the fitted model from the teacher is measured on fresh exact sa
 teacher, whose own Stein operator has mean zero there, in every argument. Of the operator of the
 model there remains :math:`\langle\delta, h\rangle`, with :math:`\delta` the difference of the two
 scores: most of the noise is gone.
+
+*What the discrepancy costs.* A learner that knows the number of neurons has Jd parameters. At weak
+energies the likelihood weighs all harmonic degrees of its error alike, and KSD by the eigenvalues
+:math:`\rho_k` of its Stein kernel. With :math:`e_k` the squared norm of degree k of the derivative
+of a neuron, :math:`N(d,k)\mu_k` along it and :math:`k(k+d-2)/(d-1)` times that across, the sandwich
+formula gives
+
+.. math:: E\,\mathrm{KL} = \frac{1}{2n}\sum_{Jd}
+          \frac{\sum_k e_k\,\sum_k \rho_k^2 e_k}{(\sum_k \rho_k e_k)^2},
+
+which is 1.68 times Jd/(2n) in R^15 for the RBF kernel of scale 1. Derived here.
 """
 
 import functools
@@ -19,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from .maximum_likelihood import lazy_converged, lazy_slope
+from .maximum_likelihood import WEAK_SIZE, WEAK_STRENGTH, lazy_converged, lazy_slope
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +43,7 @@ if TYPE_CHECKING:
 METHODS = ("lazy", "active", "mle")
 # Relative cost of a fit for each sample.
 COSTS = {"lazy": 1.0, "active": 5.0, "mle": 2.0}
-PAPER_SETTINGS = {"evaluation_points": 100_000, "discrepancy_points": 20_000}
+PAPER_SETTINGS = {"evaluation_points": 100_000, "discrepancy_points": 10_000}
 # Narrower models and fewer points change the measured figures by a few percent.
 QUICK_SETTINGS = {
     "evaluation_points": 50_000,
@@ -40,12 +51,14 @@ QUICK_SETTINGS = {
     "n_reference": 2**15,
     "n_neurons_lazy": 1024,
 }
-# Moving features are to win by this factor where theory promises twice as much for maximum
-# likelihood, and to win where it promises this much. Training by KSD costs them a factor of 1.65 at
-# weak energies in R^15, and more as long as the samples don't show all neurons.
-FACTOR = 3.0
+# Moving features are to win by this factor where theory promises ten for maximum likelihood, and to
+# win where it promises as much as the factor. Training by KSD costs them the price above, and more
+# as long as the samples don't show all neurons.
+FACTOR, PLENTY = 3.0, 10.0
 BOUND_SLOPE = -0.5
-WEAK_STRENGTH, PARAMETRIC_SIZE, WEAK_TOLERANCE = 2.0, 1000, 0.2
+# What the weak-energy formulas get wrong at w = 2 and d = 15: 6% of KL at n = 1000 with the best
+# penalty, and up to a third of KSD^2, in the limit of large ones: the uniform model has 0.68 of it.
+WEAK_TOLERANCES = {"kl": 0.2, "discrepancy": 1 / 3}
 # The name of an objective, and the symbol of the discrepancy that is measured.
 NAMES = {"ksd": ("KSD", r"\mathrm{KSD}^2"), "f1-sd": ("F1-SD", r"\mathrm{SD}_{\mathcal{F}_1}")}
 BLOCK = 1000
@@ -164,44 +177,49 @@ class SteinTraining(Claim):
         }
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
-        """The same rules for every teacher; the weak-energy formula is judged at J = 1 only."""
-        return Verdict(
-            tuple(
-                check
-                for w in _strengths(results)
-                for check in self._checks(w, select(results, w=w))
-            )
-        )
+        """The same rules for every teacher; what holds for one neuron is judged there only."""
+        teachers = {w: select(results, w=w) for w in _strengths(results)}
+        checks = [check for w, own in teachers.items() for check in self._checks(w, own)]
+        if len(self.signs) == 1:
+            # The neuron is found, so the parametric price is paid, about the same at any strength.
+            last = [select(own, n=max(by_size(own, "active", "kl"))) for own in teachers.values()]
+            pairs = [
+                [kl for own in last for kl in values(select(own, method=method), "kl")]
+                for method in ("active", "mle")
+            ]
+            checks.append(larger(*pairs, "KL active / likelihood", "the largest n"))
+        return Verdict(tuple(checks))
 
     def _checks(self, w: float, results: Sequence[Result]) -> list[Check]:
-        lazy, active, mle = (by_size(results, method, "kl") for method in METHODS)
+        lazy, active = (by_size(results, method, "kl") for method in ("lazy", "active"))
         last = max(active)
         ratio = (
             self.predict({"w": w, "n": last, "method": "lazy"})["kl"]
             / self.predict({"w": w, "n": last, "method": "active"})["kl"]
         )
-        lazy_sd, active_sd, _ = (by_size(results, method, "discrepancy") for method in METHODS)
+        lazy_sd, active_sd = (
+            by_size(results, method, "discrepancy") for method in ("lazy", "active")
+        )
         checks = []
         if ratio >= FACTOR:
-            factor = FACTOR if ratio >= 2 * FACTOR else 1.0
+            factor = FACTOR if ratio >= PLENTY else 1.0
             checks += [
-                larger(lazy, active, [last], "KL lazy / active", factor),
-                larger(lazy_sd, active_sd, [last], "discrepancy lazy / active"),
+                larger(lazy[last], active[last], "KL lazy / active", f"n = {last}", factor),
+                larger(lazy_sd[last], active_sd[last], "discrepancy lazy / active", f"n = {last}"),
             ]
         checks += [
             faster(active, lazy),
             bound_slope(active_sd),
             lazy_slope(lazy),
-            larger(
-                active, mle, [n for n in active if n >= PARAMETRIC_SIZE], "KL active / likelihood"
+            (lazy_converged if self.objective == "ksd" else bounds_meet)(
+                select(results, method="lazy")
             ),
-            lazy_converged(select(results, method="lazy")),
         ]
         if self.objective == "ksd" and len(self.signs) == 1 and abs(w) <= WEAK_STRENGTH:
             fits = [
                 fit
                 for fit in select(results, method="lazy")
-                if int(fit.condition["n"]) >= PARAMETRIC_SIZE
+                if int(fit.condition["n"]) >= WEAK_SIZE
             ]
             checks += [weak_curve(fits, quantity, self.dimension) for quantity in self.reported]
         return [replace(check, name=f"w = {w:g}: {check.name}") for check in checks]
@@ -234,7 +252,7 @@ class SteinTraining(Claim):
         ):
             predicted = [self.predict({"w": w, "n": n, "method": method}) for n in dense]
             if quantity in predicted[0]:
-                line = [values[quantity] for values in predicted]
+                line = [point[quantity] for point in predicted]
                 axes.plot(dense, line, color=color, label=label)
         # The bound on the discrepancy lies far above the panel: only its slope is drawn. In the
         # other panel there is none, but the legend is taken from there.
@@ -350,20 +368,17 @@ def f1_discrepancy(X: "NDArray", score: "NDArray", truth: "NDArray") -> dict[str
 
 
 def larger(
-    numerators: Mapping[int, Sequence[float]],
-    denominators: Mapping[int, Sequence[float]],
-    sizes: Sequence[int],
+    numerators: Sequence[float],
+    denominators: Sequence[float],
     name: str,
+    where: str,
     factor: float = 1.0,
 ) -> Check:
     """All methods saw the same samples, so they are compared in pairs."""
-    pairs = [[value for n in sizes for value in curve[n]] for curve in (numerators, denominators)]
-    interval = statistics.log_ratio(*pairs)
-    listed = ", ".join(str(n) for n in sizes)
+    interval = statistics.log_ratio(numerators, denominators)
     return Check(
         name,
-        f"the mean log of {name} over pairs on the same data, n = {listed}, is at least "
-        f"log {factor:g}",
+        f"the mean log of {name} over pairs on the same data, {where}, is at least log {factor:g}",
         interval.value,
         interval,
         math.log(factor),
@@ -399,12 +414,21 @@ def bound_slope(curve: Mapping[int, Sequence[float]]) -> Check:
     )
 
 
-def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
-    """The weak-energy curve of lazy fits at the penalties that held-out data chose.
+def bounds_meet(results: Sequence[Result]) -> Check:
+    """The lazy F1 problem is convex, and is enclosed by bounds instead of solved to the digit."""
+    share = statistics.mean(values(results, "converged")).value
+    return Check(
+        "lazy bounds",
+        "in every lazy fit the discrepancy that is found meets its bound from below within 2%",
+        share,
+        None,
+        1.0,
+        "holds" if share == 1 else "fails",
+    )
 
-    The formula is linearized at the uniform measure: at w = 2 and d = 15 that costs 6% of KL at
-    n = 1000 with the best penalty, more with a larger one.
-    """
+
+def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
+    """The weak-energy curve of lazy fits at the penalties that held-out data chose."""
     from ...theory.kernels import RBF, Stein
     from ...theory.learning_curves import weak_filtered
 
@@ -423,7 +447,8 @@ def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
         for result in results
     ]
     interval = statistics.log_ratio(values(results, quantity), predicted)
-    low, high = math.log(1 - WEAK_TOLERANCE), math.log(1 + WEAK_TOLERANCE)
+    tolerance = WEAK_TOLERANCES[quantity]
+    low, high = math.log(1 - tolerance), math.log(1 + tolerance)
     outcome: statistics.Outcome = "undecided"
     if interval.high < low or interval.low > high:
         outcome = "fails"
@@ -432,8 +457,8 @@ def weak_curve(results: Sequence[Result], quantity: str, d: int) -> Check:
     return Check(
         f"lazy {quantity} curve",
         f"the 95% interval of the mean log of measured over predicted {quantity}, at the penalties "
-        f"that held-out data chose and n >= {PARAMETRIC_SIZE}, meets {WEAK_TOLERANCE:.0%}, and is "
-        "not wider than twice that",
+        f"that held-out data chose and n >= {WEAK_SIZE}, meets {tolerance:.0%}, and is not wider "
+        "than twice that",
         interval.value,
         interval,
         0.0,
@@ -458,13 +483,13 @@ register(
     SteinTraining(
         "ksd-two-neurons",
         "When the energy is two attracting neurons in R^15, training by kernel Stein discrepancy "
-        "learns faster with moving features than with frozen ones, and has the smaller error at "
-        "ten thousand samples.",
+        "learns faster with moving features than with frozen ones, and has the smaller error from "
+        "thousands of samples on.",
         "ksd",
         signs=(1, 1),
-        quick={-5.0: (300, 1000, 10000)},
+        quick={-5.0: (300, 1000, 5000)},
         paper={-2.5: (300, 1000, 3000, 10000), -5.0: (300, 1000, 3000, 10000)},
-        repetitions=(3, 8),
+        repetitions=(5, 8),
     )
 )
 # The two regimes cross at several thousand samples, and ten thousand are too dear to be quick.
@@ -479,5 +504,33 @@ register(
         quick={7.5: (1000, 2000, 5000)},
         paper={7.5: (300, 1000, 3000, 10000)},
         repetitions=(4, 10),
+    )
+)
+register(
+    SteinTraining(
+        "f1sd-one-neuron",
+        "When the energy is one neuron in R^10, training by F1 Stein discrepancy with moving "
+        "features has a several times smaller error than with frozen ones, though a larger one "
+        "than maximum likelihood.",
+        "f1-sd",
+        signs=(1,),
+        quick={10.0: (300, 1000, 3000)},
+        paper={2.0: (300, 1000, 3000, 10000), 10.0: (300, 1000, 3000, 10000)},
+        repetitions=(3, 10),
+        dimension=10,
+    )
+)
+register(
+    SteinTraining(
+        "f1sd-two-neurons",
+        "When the energy is two attracting neurons in R^10, training by F1 Stein discrepancy "
+        "learns faster with moving features than with frozen ones, and has the smaller error from "
+        "thousands of samples on.",
+        "f1-sd",
+        signs=(1, 1),
+        quick={-5.0: (300, 1000, 3000)},
+        paper={-2.5: (300, 1000, 3000, 10000), -5.0: (300, 1000, 3000, 10000)},
+        repetitions=(4, 8),
+        dimension=10,
     )
 )

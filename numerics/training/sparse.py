@@ -8,7 +8,7 @@ each round is plain maximum likelihood, or the least discrepancy, on its support
 penalty is convex over measures and comes with a certificate, but biases the masses towards zero.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -198,7 +198,7 @@ def fit_loss(
     if penalty is None:
         # All folds are needed, however many the points: what a superfluous atom costs falls as 1/n,
         # and the noise of the comparison is as large unless all points take part.
-        n_rounds = choose_rounds(len(X), rng, losses_of)
+        n_rounds = choose_rounds(folds(len(X), rng), losses_of)
         stages = list(rounds(loss, default_penalty(len(X)), rng, n_rounds))
         n_iter = sum(stage.n_iter for stage in stages)
         return _certify(stages[-1], loss, default_penalty(len(X)), n_iter, rng)
@@ -214,27 +214,20 @@ def default_penalty(n: int) -> float:
 
 
 def choose_rounds(
-    n: int,
-    rng: np.random.Generator,
+    splits: Iterable[tuple[NDArray, NDArray]],
     losses_of: Callable[[NDArray, NDArray], Iterator[NDArray]],
-    enough: float = np.inf,
 ) -> int:
     """Return the fewest rounds within one standard error of the best on held-out data.
 
     Parameters
     ----------
-    n : int
-        Number of points.
-    rng : numpy.random.Generator
-        Splits them.
+    splits : iterable of pairs
+        Indices of training and of held-out points.
     losses_of : callable
-        Takes indices of training and held-out points, and yields after each round one number for
-        each held-out point.
-    enough : float
-        Held-out points after which no further fold is taken.
+        Takes a pair, and yields after each round one number for each held-out point.
     """
     histories: list[list[NDArray]] = []
-    for training, held_out in folds(n, rng, enough):
+    for training, held_out in splits:
         losses: list[NDArray] = []
         means: list[float] = []
         for values in losses_of(training, held_out):

@@ -58,8 +58,9 @@ VIOLATION = 1.02
 # The path of penalties starts where they leave little of the energy.
 PATH_LENGTH, PATH_FACTOR = 12, 4.0
 PATIENCE = 2
-# Validation points beyond which another fold is not worth its time.
-ENOUGH = 500
+# The noise of the held-out points adds to the discrepancy, in proportion to the inverse of their
+# number: halves validate each other, not fifths, and chance divides the points more than once.
+N_DIVISIONS = 2
 
 
 class LeastDistance(NamedTuple):
@@ -261,7 +262,7 @@ def fit(
 
     n_rounds = max_atoms
     if penalty is None:
-        n_rounds = choose_rounds(len(X), rng, losses, ENOUGH)
+        n_rounds = choose_rounds(_halves(len(X), rng), losses)
     factor = default_penalty(len(X)) if penalty is None else penalty
     stages = list(_rounds(X, alpha, rng, factor, n_rounds))
     last = stages[-1]
@@ -304,6 +305,10 @@ def _rounds(
             return
         stage = min(trials, key=lambda trial: trial.value)
         yield stage
+
+
+def _halves(n: int, rng: np.random.Generator) -> list[tuple[NDArray, NDArray]]:
+    return [pair for _ in range(N_DIVISIONS) for pair in folds(n, rng, n_folds=2)]
 
 
 def _add(atoms: Atoms, theta: NDArray, sign: float, witnesses: Witnesses) -> Atoms:
@@ -370,14 +375,16 @@ def _descend(
 
 def _derivatives(loss: SteinLoss, atoms: Atoms, witnesses: Witnesses) -> NDArray:
     """Differentiate the v of the witnesses in the vectors of the atoms: shape (K, J d)."""
-    n, d = witnesses.X.shape
+    X = witnesses.X
     rows = np.empty((len(witnesses.offsets), atoms.vectors.size))
     if not rows.size:
         return rows
     for k, row in enumerate(rows):
-        test = np.outer(witnesses.activations[:, k] / n, np.eye(d)[witnesses.coordinates[k]])
-        field = ScoreField(tiles(sphere.tangent(witnesses.X, test)))
-        row[:] = loss.gradient(*atoms.network(), field)[0].ravel()
+        i, test = witnesses.coordinates[k], witnesses.activations[:, k] / len(X)
+        # The tangent part of the field that is this test in coordinate i.
+        field = -(test * X[:, i])[:, None] * X
+        field[:, i] += test
+        row[:] = loss.gradient(*atoms.network(), ScoreField(tiles(field)))[0].ravel()
     return rows
 
 
@@ -506,7 +513,7 @@ class _Frozen(NamedTuple):
 def _choose_penalty(frozen: _Frozen, rng: np.random.Generator) -> float:
     """Return the penalty with the least discrepancy on held-out data, pooled over the folds."""
     n = len(frozen.X)
-    splits = list(folds(n, rng, ENOUGH))
+    splits = _halves(n, rng)
     parts = [(frozen.part(training), frozen.part(held_out)) for training, held_out in splits]
     nothing = np.zeros(frozen.gradients.shape[2])
     witnesses = [part.search(nothing, rng)[1] for part, _ in parts]

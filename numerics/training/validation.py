@@ -11,14 +11,15 @@ MIN_ESS = 20.0
 
 
 def folds(
-    n: int, rng: np.random.Generator, enough: float = np.inf
+    n: int, rng: np.random.Generator, enough: float = np.inf, n_folds: int = N_FOLDS
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Yield (training, validation) indices, a random fifth of the points validating each time.
 
-    The fifths are disjoint. The last one is that with which ``enough`` points have validated.
+    The fifths, or whatever part is asked for, are disjoint. The last one is that with which
+    ``enough`` points have validated.
     """
     validated = 0
-    for held_out in np.array_split(rng.permutation(n), min(N_FOLDS, n)):
+    for held_out in np.array_split(rng.permutation(n), min(n_folds, n)):
         training = np.setdiff1d(np.arange(n), held_out)
         yield training, np.sort(held_out)
         validated += len(held_out)

@@ -175,6 +175,10 @@ def test_rates_in_three_styles():
     latex = invoke(*arguments, "--latex").stdout
     assert r"$n^{-1/18}$" in latex
     assert latex.count(r"\\") == 1 + 8
+    rows = json.loads(invoke(*arguments, "--metric", "ksd", "--json").stdout)
+    found = {(r["space"], r["constant_coordinate"], r["form"]): r["error_exponent"] for r in rows}
+    assert found["F1", True, "squared"] == "-2/5"
+    assert {r["metric"] for r in rows} == {"ksd"}
 
 
 @pytest.mark.parametrize("command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"]])

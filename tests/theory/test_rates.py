@@ -44,17 +44,48 @@ def test_tables(space, name, constant, alpha, dim, radius, slow, squared):
     assert rate.exponent == squared
 
 
-@pytest.mark.parametrize("form", ["slow", "squared"])
+# Logarithms of both terms of each bound: powers of beta and of n, and the power of beta^(-1/x).
+TERMS = {
+    ("kl", "slow"): (1, -1 / 2, 1),
+    ("kl", "squared"): (1, -1 / 2, 2),
+    ("ksd", "slow"): (2, -1 / 2, 2),
+    ("ksd", "squared"): (2, -1, 2),
+    ("f1-sd", "slow"): (1, -1 / 2, 1),
+}
+
+
+@pytest.mark.parametrize(("metric", "form"), TERMS)
 @pytest.mark.parametrize("alpha", [1, 2])
 @pytest.mark.parametrize("k", [1, 2, 3])
-def test_exponents_by_brute_minimisation(form, alpha, k):
-    # The same balance on a grid of radii, at two sizes n: its slope is the exponent.
+def test_exponents_by_brute_minimisation(metric, form, alpha, k):
+    # The same balance on a grid of radii, at two sizes n: slopes are the exponents.
     order = float(approximation_order("F1", alpha=alpha, k=k, constant_coordinate=True))
-    power = 1 if form == "slow" else 2
+    of_beta, of_n, power = TERMS[metric, form]
     log_n, log_beta = np.array([60.0, 90.0]), np.linspace(0, 60, 600001)
-    risk = [np.min(np.logaddexp(log_beta - size / 2, -power / order * log_beta)) for size in log_n]
-    rate = derive("F1", alpha=alpha, k=k, form=form)
-    assert float(rate.exponent) == pytest.approx(-np.diff(risk)[0] / 30, abs=1e-6)
+    risks = [
+        np.logaddexp(of_beta * log_beta + of_n * size, -power / order * log_beta) for size in log_n
+    ]
+    rate = derive("F1", alpha=alpha, k=k, form=form, metric=metric)
+    slope = np.diff([np.min(risk) for risk in risks])[0] / 30
+    assert float(rate.exponent) == pytest.approx(-slope, abs=1e-6)
+    radius = np.diff([log_beta[np.argmin(risk)] for risk in risks])[0] / 30
+    assert float(rate.radius_exponent) == pytest.approx(radius, abs=1e-4)
+
+
+def test_stein_discrepancies():
+    alpha, k, d = sympy.symbols("alpha k d", positive=True)
+    for metric in ("ksd", "f1-sd"):
+        for space, dimension in (("F1", {"k": k}), ("F2", {"d": d})):
+            # The exponent of the slow bound on KL, and twice that.
+            slow = derive(space, alpha=alpha, **dimension, metric=metric).exponent
+            assert sympy.simplify(slow - derive(space, alpha=alpha, **dimension).exponent) == 0
+    fast = derive("F1", alpha=alpha, k=k, metric="ksd", form="squared")
+    assert sympy.simplify(fast.exponent - 2 / (2 * alpha + k + 1)) == 0
+    # A target in the ball: only the estimation is left.
+    inside = {"alpha": 1, "k": 1, "constant_coordinate": False, "metric": "ksd"}
+    assert derive("F1", **inside).exponent == sympy.Rational(1, 2)
+    assert derive("F1", **inside, form="squared").exponent == 1
+    assert derive("F1", **inside).prediction.name == "F1 slow bound on squared KSD"
 
 
 def test_symbolic_dimensions():
@@ -123,6 +154,8 @@ def test_table_lists_every_case():
     rates = table(1, [1, 2], [3, 15])
     keys = {(r.space, r.k or r.d, r.constant_coordinate, r.form) for r in rates}
     assert len(rates) == len(keys) == 16
+    assert {r.metric for r in table(1, [1], [3], "ksd")} == {"ksd"}
+    assert {r.form for r in table(1, [1], [3], "f1-sd")} == {"slow"}
 
 
 @pytest.mark.parametrize(
@@ -137,6 +170,14 @@ def test_table_lists_every_case():
         ({"space": "F1", "alpha": -1, "k": 1}, "alpha must be an integer >= 0, got -1"),
         ({"space": "F1", "alpha": 1, "k": 1.5}, "k must be an integer >= 1, got 1.5"),
         ({"space": "F1", "alpha": 1, "k": 1, "form": "fast"}, "form must be slow or squared"),
+        (
+            {"space": "F1", "alpha": 1, "k": 1, "metric": "mmd"},
+            "metric must be one of kl, ksd, f1-sd, got 'mmd'",
+        ),
+        (
+            {"space": "F1", "alpha": 1, "k": 1, "metric": "f1-sd", "form": "squared"},
+            "form must be slow, got 'squared'",
+        ),
     ],
 )
 def test_bad_input(arguments, message):

@@ -15,6 +15,7 @@ from .filters import (
 from .samples_needed import samples_needed
 from .strong_energy import early_stopping, sandwich, sandwich_penalty, sandwich_terms
 from .weak_energy import optimal_penalty, weak, weak_asymptote, weak_planted
+from .weak_parametric import WeakParametric, weak_parametric
 from .yardsticks import F1_BOUND, PARAMETRIC_ORACLE, f1_bound, parametric_oracle
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Flow",
     "Ridge",
     "SteinRidge",
+    "WeakParametric",
     "best_strength",
     "early_stopping",
     "f1_bound",
@@ -36,5 +38,6 @@ __all__ = [
     "weak_asymptote",
     "weak_filtered",
     "weak_filtered_planted",
+    "weak_parametric",
     "weak_planted",
 ]

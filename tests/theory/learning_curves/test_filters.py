@@ -126,7 +126,7 @@ def test_squared_discrepancies_against_the_sum_of_2000_degrees(discrepancy, d, l
         assert value == pytest.approx(expected, rel=3e-6)
 
 
-@pytest.mark.parametrize("discrepancy", DISCREPANCIES, ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("discrepancy", DISCREPANCIES[1:4], ids=lambda kernel: kernel.name)
 @pytest.mark.parametrize("d", [3, 15])
 def test_one_neuron_has_one_best_penalty_for_all_discrepancies(discrepancy, d):
     n, estimator = np.array([100, 10_000]), Ridge(ArcCosine(1))
