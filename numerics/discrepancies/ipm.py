@@ -1,0 +1,262 @@
+r"""Integral probability metrics of the unit balls of F1 and F2, from two samples.
+
+For neurons :math:`\sigma(\langle\theta, x\rangle) = \max(\langle\theta, x\rangle, 0)^\alpha` let
+:math:`v(\theta) = E_X\sigma - E_Y\sigma`. The largest difference of the means of a function in the
+unit ball is
+
+.. math:: d_{F1} = \max_\theta |v(\theta)|, \qquad
+          d_{F2}^2 = E_{\theta\sim\tau} v(\theta)^2
+                   = E\kappa(x, x') + E\kappa(y, y') - 2 E\kappa(x, y),
+
+the second with the arc-cosine kernel :math:`\kappa` of `kernels.arc_cosine`
+[domingoenrich2021separation]_. Its U-statistic is unbiased, where the plug-in adds the noise of the
+samples; a negative value is then as likely as a positive one if the two laws agree, and its root
+keeps the sign.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import sphere
+from .._arc_cosine_kernels import STRIPS, pair_sums
+from .._checks import check_alpha, check_count, check_sphere
+from .._feature_kernels import kernels
+from .._tiles import TILE, tiled_vector, tiles
+from ..ascent import climb
+from ..kernels import arc_cosine
+
+__all__ = ["F1IPM", "F2IPM", "f1_ipm", "f2_ipm"]
+
+METHODS = ("exact", "features")
+# Blocks of points whose means of a feature are compared, so that no point meets itself.
+N_BLOCKS = 32
+# Neurons whose features of a block are held at once.
+FEATURE_BLOCK = 1024
+N_STEPS = 30
+
+
+class F1IPM(NamedTuple):
+    """The distance, and the neuron, (d,), that attains it: a bound from inside, as a search is."""
+
+    value: float
+    witness: NDArray
+
+
+class F2IPM(NamedTuple):
+    """The distance with the sign of its square, and its standard error; the square, and its own."""
+
+    value: float
+    standard_error: float
+    square: float
+    square_standard_error: float
+
+
+def f1_ipm(
+    X: ArrayLike,
+    Y: ArrayLike,
+    alpha: int = 1,
+    n_starts: int = 32,
+    n_screened: int = 1024,
+    rng: np.random.Generator | int | None = None,
+) -> F1IPM:
+    r"""Search the neuron whose mean differs most between two samples.
+
+    A neuron that stands out does so in a small part of the sphere, where the samples differ: half
+    of the neurons that are screened are points of the samples themselves.
+
+    Parameters
+    ----------
+    X, Y : array_like of shape (n, d) and (m, d)
+        Points of the sphere.
+    alpha : {1, 2, 3}
+        Power of the activation.
+    n_starts : int
+        Neurons that are climbed from.
+    n_screened : int
+        Neurons that are looked at to choose the starts, at least twice as many.
+    rng : numpy.random.Generator or int, optional
+        For the neurons that are screened.
+
+    Returns
+    -------
+    F1IPM
+
+    Raises
+    ------
+    ValueError
+        If the points are off the sphere or their dimensions differ, or an option is out of range.
+    """
+    X, Y = _pair(X, Y)
+    if check_alpha(alpha) == 0:
+        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    check_count(n_starts, "n_starts")
+    check_count(n_screened, "n_screened", 2 * n_starts)
+    rng = np.random.default_rng(rng)
+    d = X.shape[1]
+    points = tiles(np.concatenate([X, Y]))
+    masses = np.concatenate([np.full(len(X), 1 / len(X)), np.full(len(Y), -1 / len(Y))])
+    mass = tiled_vector(masses.astype(X.dtype))
+    compiled = kernels(d, alpha).energy_gradient
+
+    def difference(neurons: NDArray) -> tuple[NDArray, NDArray]:
+        """v at each neuron, and its gradient."""
+        m = len(neurons)
+        slopes, values = np.empty(neurons.shape), np.empty(m)
+        ones = np.ones(m, X.dtype)
+        compiled(points, neurons.astype(X.dtype), ones, mass, slopes, values)
+        return m * values, m * slopes
+
+    quarter = n_screened // 4
+    screened = np.concatenate(
+        [
+            X[rng.integers(len(X), size=quarter)],
+            Y[rng.integers(len(Y), size=quarter)],
+            sphere.uniform(n_screened - 2 * quarter, d, rng),
+        ]
+    ).astype(np.float64)
+    values, _ = difference(screened)
+    best = np.argsort(-np.abs(values))[:n_starts]
+    neurons, values = climb(difference, screened[best], np.sign(values[best]), N_STEPS)
+    winner = int(np.argmax(np.abs(values)))
+    return F1IPM(float(abs(values[winner])), neurons[winner])
+
+
+def f2_ipm(
+    X: ArrayLike,
+    Y: ArrayLike,
+    alpha: int = 1,
+    method: str = "exact",
+    n_features: int = 4096,
+    rng: np.random.Generator | int | None = None,
+) -> F2IPM:
+    r"""Estimate the F2 distance of two laws.
+
+    Parameters
+    ----------
+    X, Y : array_like of shape (n, d) and (m, d)
+        At least two points of the sphere each. In float32 the arithmetic on pairs is float32 too,
+        and about three times faster.
+    alpha : {0, 1, 2, 3}
+        Power of the activation.
+    method : {"exact", "features"}
+        The kernel of all pairs, or random features, whose number then enters the standard error.
+    n_features : int
+        For "features".
+    rng : numpy.random.Generator or int, optional
+        For "features".
+
+    Returns
+    -------
+    F2IPM
+        The standard error of the value is that of the square over twice the value; a value within
+        the noise of zero has the root of the square's standard error for it.
+
+    Raises
+    ------
+    ValueError
+        If the points are off the sphere or their dimensions differ, or an option is out of range.
+    """
+    X, Y = _pair(X, Y)
+    check_alpha(alpha)
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {METHODS}, but it is {method!r}.")
+    if method == "exact":
+        square, variance = _by_pairs(X, Y, alpha)
+    else:
+        n_features = check_count(n_features, "n_features", 2)
+        smallest = 2 * N_BLOCKS
+        if min(len(X), len(Y)) < smallest:
+            raise ValueError(
+                f'X and Y must have at least {smallest} points for method="features", '
+                f"but they have {len(X)} and {len(Y)}."
+            )
+        neurons = sphere.uniform(n_features, X.shape[1], np.random.default_rng(rng), X.dtype)
+        square, variance = _by_features(X, Y, neurons, alpha)
+    error = float(np.sqrt(variance))
+    value = float(np.sign(square) * np.sqrt(abs(square)))
+    scale = 2 * np.sqrt(max(abs(square), error))
+    return F2IPM(value, error / scale if scale > 0 else 0.0, square, error)
+
+
+def _pair(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray, NDArray]:
+    X, Y = check_sphere(X, min_samples=2), check_sphere(Y, "Y", min_samples=2)
+    if X.shape[1] != Y.shape[1]:
+        raise ValueError(
+            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
+        )
+    dtype = np.result_type(X, Y)
+    return X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
+
+
+def _by_pairs(X: NDArray, Y: NDArray, alpha: int) -> tuple[float, float]:
+    r"""Return the U-statistic and its variance.
+
+    The influence of a point x on it is :math:`2(a - b)`, with its mean kernel a to the other points
+    of X, and b to those of Y. The variance of these over n is that of the linear part plus twice
+    that of the rest, as each mean is noisy itself; the noise is known from the squares of the
+    kernel, and half of it is taken off.
+    """
+    n, m = len(X), len(Y)
+    own_x, _, squares_xx = _sums(X, X, alpha, same=True)
+    own_y, _, squares_yy = _sums(Y, Y, alpha, same=True)
+    cross_x, cross_y, squares_xy = _sums(X, Y, alpha, same=False)
+    at_one = float(arc_cosine(1.0, X.shape[1], alpha))
+    a, c = (own_x - at_one) / (n - 1), (own_y - at_one) / (m - 1)
+    b, e = cross_x / m, cross_y / n
+    square = float(a.mean() + c.mean() - b.mean() - e.mean())
+    spread = 4 * (np.var(a - b, ddof=1) / n + np.var(c - e, ddof=1) / m)
+    noise_xx = (squares_xx - n * at_one**2) / (n * (n - 1)) - np.mean(a**2)
+    noise_yy = (squares_yy - m * at_one**2) / (m * (m - 1)) - np.mean(c**2)
+    noise_xy = squares_xy / (n * m)
+    noise = noise_xx / n**2 + noise_yy / m**2
+    noise += (2 * noise_xy - np.mean(b**2) - np.mean(e**2)) / (n * m)
+    return square, max(spread - 2 * noise, spread / 2)
+
+
+def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDArray, float]:
+    """Return the sums of the kernel for each point of X and of Y, and that of its square."""
+    (n, d), m = X.shape, len(Y)
+    points, others = tiles(X), tiles(Y)
+    rows = np.zeros((len(points), TILE))
+    columns, squares = np.zeros((STRIPS, len(others), TILE)), np.zeros(STRIPS)
+    pair_sums(d, alpha, X.itemsize)(points, others, n, m, same, rows, columns, squares)
+    # The loops leave out the constant factor of the kernel.
+    factor = 1 / (2 * np.pi * np.prod([d + 2.0 * i for i in range(alpha)]))
+    of_rows, of_columns = rows.ravel()[:n], columns.sum(axis=0).ravel()[:m]
+    if same:
+        of_rows = of_rows + of_columns
+    return factor * of_rows, factor * of_columns, float(factor**2 * squares.sum())
+
+
+def _by_features(X: NDArray, Y: NDArray, neurons: NDArray, alpha: int) -> tuple[float, float]:
+    """Return the mean over neurons of the unbiased square of v, and its variance.
+
+    The difference of the means over one block of X and one of Y is unbiased for v, and two blocks
+    are independent: the products of different blocks are a U-statistic of N_BLOCKS items. To its
+    variance that of a mean over neurons is added.
+    """
+    d, m = X.shape[1], len(neurons)
+    compiled = kernels(d, alpha).energy_gradient
+    differences = np.empty((N_BLOCKS, m))
+    slopes, ones = np.empty((m, d)), np.ones(m, X.dtype)
+    for block, parts in enumerate(
+        zip(np.array_split(X, N_BLOCKS), np.array_split(Y, N_BLOCKS), strict=True)
+    ):
+        means = np.empty((2, m))
+        for mean, part in zip(means, parts, strict=True):
+            mass = tiled_vector(np.full(len(part), 1 / len(part), X.dtype))
+            compiled(tiles(part), neurons, ones, mass, slopes, mean)
+        differences[block] = m * (means[0] - means[1])
+    total = differences.sum(axis=0)
+    n_pairs = N_BLOCKS * (N_BLOCKS - 1)
+    by_neuron = (total**2 - np.sum(differences**2, axis=0)) / n_pairs
+    gram = differences @ differences.T / m
+    np.fill_diagonal(gram, 0)
+    projections = gram.sum(axis=1) / (N_BLOCKS - 1)
+    square = float(by_neuron.mean())
+    spread = 4 * np.var(projections, ddof=1) / N_BLOCKS
+    noise = (np.sum(gram**2) / n_pairs - np.mean(projections**2)) / N_BLOCKS**2
+    data = max(spread - 2 * noise, spread / 2)
+    return square, float(data + np.var(by_neuron, ddof=1) / m)
