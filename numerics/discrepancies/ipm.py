@@ -101,7 +101,7 @@ def f1_ipm(
     compiled = kernels(d, alpha).energy_gradient
 
     def difference(neurons: NDArray) -> tuple[NDArray, NDArray]:
-        """v at each neuron, and its gradient."""
+        """V at each neuron, and its gradient."""
         m = len(neurons)
         slopes, values = np.empty(neurons.shape), np.empty(m)
         ones = np.ones(m, X.dtype)

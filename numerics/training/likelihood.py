@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .. import sphere
 from .._feature_kernels import kernels
 from .._tiles import TILE, tiled_vector, tiles
+from ..ascent import climb
 from .loss import Loss, Slope
 
 __all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]
@@ -175,39 +176,14 @@ def steepest_neurons(
     screen, part = loss.screen(rho, n_screened)
     starts = sphere.uniform(n_starts, d, rng)
     signs = np.where(np.arange(n_starts) % 2 == 0, 1.0, -1.0)
-    neurons, values = _ascend(screen, part, starts, signs, 25)
+    neurons, values = climb(lambda theta: screen.psi(theta, part), starts, signs, 25)
     order = np.argsort(values)
     best = order[[0, 1, -2, -1]]
     signs = np.array([-1.0, -1.0, 1.0, 1.0])
-    neurons, values = _ascend(loss, rho, neurons[best], signs, 15, radius=0.1)
+    neurons, values = climb(lambda theta: loss.psi(theta, rho), neurons[best], signs, 15, 0.1)
     extremes = np.array([np.argmin(values), np.argmax(values)])
     extremes = extremes[np.argsort(-np.abs(values[extremes]))]
     return neurons[extremes], values[extremes]
-
-
-def _ascend(
-    loss: Loss,
-    rho: Slope,
-    neurons: NDArray,
-    signs: NDArray,
-    n_steps: int,
-    radius: float = 0.3,
-) -> tuple[NDArray, NDArray]:
-    """Climb ``signs * psi`` from each neuron."""
-    values, slopes = loss.psi(neurons, rho)
-    radii = np.full(len(neurons), radius)
-    for _ in range(n_steps):
-        uphill = signs[:, None] * sphere.tangent(neurons, slopes)
-        length = np.linalg.norm(uphill, axis=1)
-        step = uphill * (radii / np.where(length > 0, length, 1.0))[:, None]
-        candidates = sphere.exponential(neurons, step)
-        new_values, new_slopes = loss.psi(candidates, rho)
-        better = signs * new_values > signs * values
-        neurons = np.where(better[:, None], candidates, neurons)
-        values = np.where(better, new_values, values)
-        slopes = np.where(better[:, None], new_slopes, slopes)
-        radii *= np.where(better, 1.3, 0.4)
-    return neurons, values
 
 
 def optimality_gap(
