@@ -72,7 +72,7 @@ def test_merging_keeps_the_mass():
         np.array([[2.0, 0.0], [1.0, 0.01], [0.0, 1.0], [1e-9, 0.0]]),
         np.array([1.0, 1.0, -1.0, 1.0]),
     )
-    tidy = sparse._merge_and_prune(atoms, 1)
+    tidy = sparse.merge_and_prune(atoms, 1)
     assert tidy.signs.tolist() == [1.0, -1.0]
     np.testing.assert_allclose(tidy.masses(1), [3.0, 1.0], rtol=1e-4)
 
