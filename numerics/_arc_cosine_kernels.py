@@ -27,12 +27,10 @@ _DEGREES = {4: 9, 8: 22}
 
 def _arc_cosine_factor(degree: int) -> tuple[float, ...]:
     """Coefficients of P in powers of 2 v - 1, the highest first."""
-
-    def factor(x: np.ndarray) -> np.ndarray:
-        v = (1 + x) / 2
-        return np.arccos(v) / np.sqrt(1 - v)
-
-    return tuple(chebyshev.cheb2poly(chebyshev.chebinterpolate(factor, degree))[::-1])
+    x = chebyshev.chebpts1(degree + 1)
+    v = (1 + x) / 2
+    series = chebyshev.chebfit(x, np.arccos(v) / np.sqrt(1 - v), degree)
+    return tuple(chebyshev.cheb2poly(series)[::-1])
 
 
 _SINGLE, _DOUBLE = (

@@ -47,7 +47,9 @@ class GoodnessOfFitPower(Claim):
     reported = tuple(TESTS)
 
     def __init__(self) -> None:
-        grid = tuple({"neuron": case, "n": n} for case, sizes in SIZES.items() for n in sizes)
+        grid: tuple[Condition, ...] = tuple(
+            {"neuron": case, "n": n} for case, sizes in SIZES.items() for n in sizes
+        )
         self.presets = {
             "quick": Preset(grid, 8, {NONE: 12, HIDDEN: 6, OPEN: 6}),
             "paper": Preset(grid, 20, {NONE: 20, HIDDEN: 10, OPEN: 10}),

@@ -183,11 +183,11 @@ class SteinTraining(Claim):
         if len(self.signs) == 1:
             # The neuron is found, so the parametric price is paid, about the same at any strength.
             last = [select(own, n=max(by_size(own, "active", "kl"))) for own in teachers.values()]
-            pairs = [
+            trained, likelihood = (
                 [kl for own in last for kl in values(select(own, method=method), "kl")]
                 for method in ("active", "mle")
-            ]
-            checks.append(larger(*pairs, "KL active / likelihood", "the largest n"))
+            )
+            checks.append(larger(trained, likelihood, "KL active / likelihood", "the largest n"))
         return Verdict(tuple(checks))
 
     def _checks(self, w: float, results: Sequence[Result]) -> list[Check]:

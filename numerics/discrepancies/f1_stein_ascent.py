@@ -80,10 +80,11 @@ def f1_stein_ascent(
         means = np.mean(weights * v.reshape(d, m), axis=1)
         largest = max(largest, float(np.linalg.norm(means)))
         if step == n_steps:
-            return largest
+            break
         slopes = sphere.tangent(neurons, problem.slopes(masses, sample, neurons, directions))
         neurons = sphere.normalize(neurons + feature_rate * weights.reshape(-1, 1) * slopes)
         weights = _project(weights + weight_rate * v.reshape(d, m))
+    return largest
 
 
 class _Sharp(F1Problem):

@@ -212,7 +212,7 @@ def _by_pairs(X: NDArray, Y: NDArray, alpha: int) -> tuple[float, float]:
     noise_xy = squares_xy / (n * m)
     noise = noise_xx / n**2 + noise_yy / m**2
     noise += (2 * noise_xy - np.mean(b**2) - np.mean(e**2)) / (n * m)
-    return square, max(spread - 2 * noise, spread / 2)
+    return square, float(max(spread - 2 * noise, spread / 2))
 
 
 def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDArray, float]:
