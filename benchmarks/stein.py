@@ -14,7 +14,10 @@ import numba
 import numpy as np
 
 from lazyactive.numerics import sphere
+from lazyactive.numerics.discrepancies.f1_stein import f1_stein_discrepancy
+from lazyactive.numerics.discrepancies.f1_stein_ascent import f1_stein_ascent
 from lazyactive.numerics.discrepancies.stein import ksd_gradient
+from lazyactive.numerics.teachers import PlantedEnergy
 
 N, D, ROUNDS, BLOCK = 10_000, 15, 5, 1000
 
@@ -98,6 +101,26 @@ def kernel_discrepancy() -> None:
     report("  against the same sums in NumPy, float32", compiled, lean)
 
 
+def f1_discrepancy() -> None:
+    """One neuron, searched, against a network of 500 that climbs for 100 steps."""
+    n, d = 2000, 10
+    X = PlantedEnergy.random(1, d, 10.0, rng=0).sample(n, rng=1)
+    scores = np.zeros_like(X)
+    print(f"F1 Stein discrepancy from the uniform density, n = {n}, d = {d}, w = 10")
+    for surface_term in (False, True):
+        values: list[list[float]] = [[], []]
+
+        def ours(found: list[float] = values[0]) -> None:
+            found.append(f1_stein_discrepancy(X, scores, rng=len(found)).value)
+
+        def ascent(found: list[float] = values[1], term: bool = surface_term) -> None:
+            found.append(f1_stein_ascent(X, scores, surface_term=term, rng=len(found)))
+
+        compiled, climbed = alternate(ours, ascent)
+        report(f"  against ascent {'with' if surface_term else 'without'} jumps", compiled, climbed)
+        print(f"    values {min(values[0]):.4f} at least, against {max(values[1]):.4f} at most")
+
+
 def memory() -> None:
     value, _ = ksd_gradient(*points_and_scores())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -109,3 +132,4 @@ if __name__ == "__main__":
         memory()
     else:
         kernel_discrepancy()
+        f1_discrepancy()
