@@ -32,8 +32,6 @@ __all__ = ["F1IPM", "F2IPM", "f1_ipm", "f2_ipm"]
 METHODS = ("exact", "features")
 # Blocks of points whose means of a feature are compared, so that no point meets itself.
 N_BLOCKS = 32
-# Neurons whose features of a block are held at once.
-FEATURE_BLOCK = 1024
 N_STEPS = 30
 
 
@@ -116,7 +114,7 @@ def f1_ipm(
             sphere.uniform(n_screened - 2 * quarter, d, rng),
         ]
     ).astype(np.float64)
-    values, _ = difference(screened)
+    values = _means(X, screened, alpha) - _means(Y, screened, alpha)
     best = np.argsort(-np.abs(values))[:n_starts]
     neurons, values = climb(difference, screened[best], np.sign(values[best]), N_STEPS)
     winner = int(np.argmax(np.abs(values)))
@@ -237,18 +235,11 @@ def _by_features(X: NDArray, Y: NDArray, neurons: NDArray, alpha: int) -> tuple[
     are independent: the products of different blocks are a U-statistic of N_BLOCKS items. To its
     variance that of a mean over neurons is added.
     """
-    d, m = X.shape[1], len(neurons)
-    compiled = kernels(d, alpha).energy_gradient
-    differences = np.empty((N_BLOCKS, m))
-    slopes, ones = np.empty((m, d)), np.ones(m, X.dtype)
-    for block, parts in enumerate(
-        zip(np.array_split(X, N_BLOCKS), np.array_split(Y, N_BLOCKS), strict=True)
-    ):
-        means = np.empty((2, m))
-        for mean, part in zip(means, parts, strict=True):
-            mass = tiled_vector(np.full(len(part), 1 / len(part), X.dtype))
-            compiled(tiles(part), neurons, ones, mass, slopes, mean)
-        differences[block] = m * (means[0] - means[1])
+    m = len(neurons)
+    blocks = zip(np.array_split(X, N_BLOCKS), np.array_split(Y, N_BLOCKS), strict=True)
+    differences = np.array(
+        [_means(x, neurons, alpha) - _means(y, neurons, alpha) for x, y in blocks]
+    )
     total = differences.sum(axis=0)
     n_pairs = N_BLOCKS * (N_BLOCKS - 1)
     by_neuron = (total**2 - np.sum(differences**2, axis=0)) / n_pairs
@@ -260,3 +251,15 @@ def _by_features(X: NDArray, Y: NDArray, neurons: NDArray, alpha: int) -> tuple[
     noise = (np.sum(gram**2) / n_pairs - np.mean(projections**2)) / N_BLOCKS**2
     data = max(spread - 2 * noise, spread / 2)
     return square, float(data + np.var(by_neuron, ddof=1) / m)
+
+
+def _means(points: NDArray, neurons: NDArray, alpha: int) -> NDArray:
+    """Return the mean activation of each neuron over the points, (m,), in float64.
+
+    It is the energy with points and neurons in each other's place.
+    """
+    m, d = neurons.shape
+    out = np.empty((-(-m // TILE), TILE))
+    ones = np.ones(len(points), points.dtype)
+    kernels(d, alpha).energy(tiles(neurons.astype(points.dtype, copy=False)), points, ones, out)
+    return out.ravel()[:m]
