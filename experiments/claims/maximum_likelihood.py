@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import statistics
-from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
+from ..claim import Check, Condition, Preset, Result, Verdict, register, select, values
+from ._planted import PlantedTraining
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -38,7 +38,7 @@ ORACLE_FACTOR = 2.0
 WEAK_STRENGTH, WEAK_SIZE, WEAK_TOLERANCE = 2.0, 1000, 0.2
 
 
-class MaximumLikelihood(Claim):
+class MaximumLikelihood(PlantedTraining):
     """Both regimes on the same samples of planted teachers.
 
     Parameters
@@ -49,6 +49,7 @@ class MaximumLikelihood(Claim):
     strengths : tuple of float
     """
 
+    dimension = DIMENSION
     source = "domingoenrich2021ebm, section 6"
     shared_keys = ("method",)
     reported = ("kl", "cross_entropy")
@@ -96,47 +97,9 @@ class MaximumLikelihood(Claim):
             "kl_bound": float(learning_curves.f1_bound(abs(w), n)),
         }
 
-    def measure(
-        self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
-    ) -> dict[str, float]:
-        """Fit n exact samples of a fresh teacher; evaluate on fresh exact samples."""
-        import numpy as np
-
-        from ...numerics.discrepancies.kl import cross_entropy, kl_divergence
-        from ...numerics.estimators import ShallowEBM
-        from ...numerics.teachers import PlantedEnergy
-
-        n, method = int(condition["n"]), condition["method"]
-        weights = float(condition["w"]) * np.array(self.signs, dtype=float)
-        teacher = PlantedEnergy.random(len(self.signs), DIMENSION, weights, rng)
-        X = teacher.sample(n, rng)
-        evaluation = teacher.sample(int(settings["evaluation_points"]), rng)
-
-        regime: dict[str, Any] = {"regime": "lazy"}
-        if method != "lazy":
-            regime = {"regime": "active", "solver": method}
-        model = ShallowEBM(
-            **regime,
-            n_neurons=settings.get(f"n_neurons_{method}"),
-            n_reference=settings.get("n_reference"),
-            random_state=int(rng.integers(2**31)),
-        ).fit(X)
-        energy = model.energy(evaluation)
-        divergence = kl_divergence(teacher.energy(evaluation), energy)
-        entropy = cross_entropy(energy, model.log_partition_, model.log_partition_se_)
-        return {
-            "kl": divergence.value,
-            "kl_se": divergence.se,
-            "cross_entropy": entropy.value,
-            "cross_entropy_se": entropy.se,
-            "log_partition": model.log_partition_,
-            "log_partition_se": model.log_partition_se_,
-            "optimality_gap": model.optimality_gap_,
-            "penalty": model.penalty_,
-            "n_neurons": int(np.count_nonzero(model.weights_)),
-            "n_iter": model.n_iter_,
-            "converged": model.converged_,
-        }
+    def options(self, method: str) -> dict[str, Any]:
+        """Frozen features, or moving ones by one of the two solvers."""
+        return {"regime": "lazy"} if method == "lazy" else {"regime": "active", "solver": method}
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
         """The same rules for every teacher; the weak-energy formula is judged at J = 1 only."""

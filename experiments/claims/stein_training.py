@@ -21,15 +21,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .. import statistics
-from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
+from ..claim import Check, Condition, Preset, Result, Verdict, register, select, values
+from ._planted import PlantedTraining
 from .maximum_likelihood import WEAK_SIZE, WEAK_STRENGTH, lazy_converged, lazy_slope
 
 if TYPE_CHECKING:
-    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
+    from ...numerics.estimators import ShallowEBM
+    from ...numerics.teachers import PlantedEnergy
     from ...theory.learning_curves import SteinRidge
 
 METHODS = ("lazy", "active", "mle")
@@ -56,7 +58,7 @@ NAMES = {"ksd": ("KSD", r"\mathrm{KSD}^2"), "f1-sd": ("F1-SD", r"\mathrm{SD}_{\m
 BLOCK = 1000
 
 
-class SteinTraining(Claim):
+class SteinTraining(PlantedTraining):
     """Both regimes on the same samples of planted teachers.
 
     Parameters
@@ -122,51 +124,28 @@ class SteinTraining(Claim):
         kl, discrepancy = _weak_ksd(strength, self.dimension, n)
         return {"kl": kl, "discrepancy": discrepancy}
 
-    def measure(
-        self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
+    def options(self, method: str) -> dict[str, Any]:
+        """Either regime by the discrepancy, or moving features by the likelihood."""
+        return {
+            "regime": "lazy" if method == "lazy" else "active",
+            "objective": "likelihood" if method == "mle" else self.objective,
+        }
+
+    def further(
+        self,
+        model: "ShallowEBM",
+        teacher: "PlantedEnergy",
+        evaluation: "NDArray",
+        settings: Mapping[str, Any],
     ) -> dict[str, float]:
-        """Fit n exact samples of a fresh teacher; evaluate on fresh exact samples."""
-        import numpy as np
-
+        """The discrepancy on some of the points."""
         from ...numerics import features
-        from ...numerics.discrepancies.kl import cross_entropy, kl_divergence
-        from ...numerics.estimators import ShallowEBM
-        from ...numerics.teachers import PlantedEnergy
 
-        n, method = int(condition["n"]), condition["method"]
-        weights = float(condition["w"]) * np.array(self.signs, dtype=float)
-        teacher = PlantedEnergy.random(len(self.signs), self.dimension, weights, rng)
-        X = teacher.sample(n, rng)
-        evaluation = teacher.sample(int(settings["evaluation_points"]), rng)
-
-        model = ShallowEBM(
-            regime="lazy" if method == "lazy" else "active",
-            objective="likelihood" if method == "mle" else self.objective,
-            n_neurons=settings.get(f"n_neurons_{method}"),
-            n_reference=settings.get("n_reference"),
-            random_state=int(rng.integers(2**31)),
-        ).fit(X)
-        energy = model.energy(evaluation)
-        divergence = kl_divergence(teacher.energy(evaluation), energy)
-        entropy = cross_entropy(energy, model.log_partition_, model.log_partition_se_)
         points = evaluation[: int(settings["discrepancy_points"])]
         score = model.score_field(points)
         truth = -features.grad_x(points, teacher.directions, teacher.weights, teacher.alpha)
         discrepancy = squared_ksd if self.objective == "ksd" else f1_discrepancy
-        return {
-            "kl": divergence.value,
-            "kl_se": divergence.se,
-            "cross_entropy": entropy.value,
-            "cross_entropy_se": entropy.se,
-            "log_partition": model.log_partition_,
-            "log_partition_se": model.log_partition_se_,
-            **discrepancy(points, score, truth),
-            "optimality_gap": model.optimality_gap_,
-            "penalty": model.penalty_,
-            "n_neurons": int(np.count_nonzero(model.weights_)),
-            "n_iter": model.n_iter_,
-            "converged": model.converged_,
-        }
+        return discrepancy(points, score, truth)
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
         """The same rules for every teacher; what holds for one neuron is judged there only."""
