@@ -4,13 +4,15 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RESULTS ?= results
+# Compilation takes most of the time and one core: two workers take turns at the files of tests.
+WORKERS ?= -n 2 --dist loadfile
 
 .PHONY: demo test install
 demo: install
 	$(BIN)/lazyactive verify mle-one-neuron --out $(RESULTS)
 
 test: install
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
 install: $(VENV)/.installed
 $(VENV)/.installed: setup.cfg pyproject.toml

@@ -1,6 +1,15 @@
 import pytest
 
-from lazyactive.experiments.claim import ALL_CLAIMS, Check, Claim, Preset, Verdict, load, register
+from lazyactive.experiments.claim import (
+    ALL_CLAIMS,
+    Check,
+    Claim,
+    Preset,
+    Verdict,
+    get,
+    load,
+    register,
+)
 
 
 def make_claim(
@@ -61,3 +70,27 @@ def fake():
     yield make
     for name in set(ALL_CLAIMS) - names:
         del ALL_CLAIMS[name]
+
+
+@pytest.fixture(scope="module")
+def published():
+    """Published claims by name. What one of them predicts is computed once for a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        known = {}
+
+        def remembering(name):
+            claim = get(name)
+            if name not in known:
+                known[name] = {}
+                predict = claim.predict
+
+                def once(condition):
+                    key = tuple(condition.items())
+                    if key not in known[name]:
+                        known[name][key] = predict(condition)
+                    return dict(known[name][key])
+
+                patch.setattr(claim, "predict", once)
+            return claim
+
+        yield remembering

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from lazyactive.experiments import claim as registry
 from lazyactive.experiments.claim import Result
 from lazyactive.experiments.claims.neuron_to_ball import squared_distance
 from lazyactive.experiments.figures import style
@@ -13,8 +12,8 @@ from lazyactive.numerics.sphere import uniform
 
 
 @pytest.fixture
-def claim():
-    return registry.get("neuron-to-f2-ball")
+def claim(published):
+    return published("neuron-to-f2-ball")
 
 
 def simulate(claim, preset="quick", *, d=15, factor=1.0, power=0.0, noise=0.02, drift=1.0, n=None):

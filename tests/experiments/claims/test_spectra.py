@@ -46,8 +46,8 @@ def outcomes(claim, results):
 
 @pytest.mark.parametrize("preset", ["quick", "paper"])
 @pytest.mark.parametrize("name", NAMES)
-def test_results_as_predicted_hold(name, preset):
-    claim = registry.get(name)
+def test_results_as_predicted_hold(published, name, preset):
+    claim = published(name)
     assert set(outcomes(claim, simulate(claim, preset)).values()) == {"holds"}
 
 
@@ -78,8 +78,8 @@ def test_the_grid_has_the_classes_that_theory_lets_decay(name):
         ({"kernel": "rbf(1)", "slope_before_error": 99.0}, "rbf(1): no power", "undecided"),
     ],
 )
-def test_what_is_wrong_is_seen(spoiled, check, answer):
-    claim = registry.get("spectrum-decay")
+def test_what_is_wrong_is_seen(published, spoiled, check, answer):
+    claim = published("spectrum-decay")
     judged = outcomes(claim, simulate(claim, **spoiled))
     assert judged.pop(check) == answer
     # Nothing is blamed on another kernel.
@@ -87,8 +87,8 @@ def test_what_is_wrong_is_seen(spoiled, check, answer):
     assert set(others.values()) == {"holds"}
 
 
-def test_a_depth_that_decays_faster_fails():
-    claim = registry.get("deep-equals-shallow")
+def test_a_depth_that_decays_faster_fails(published):
+    claim = published("deep-equals-shallow")
     judged = outcomes(claim, simulate(claim, kernel="deep-ntk(6)", slope=-0.5))
     assert judged["deep-ntk(6): slope"] == "fails"
     assert judged["deep-ntk(2): slope"] == "holds"
