@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from lazyactive.experiments.claim import Preset
 from lazyactive.experiments.store import Store
@@ -175,7 +176,10 @@ def test_blas_has_one_thread(fake, tmp_path, jobs):
         }
 
     type(claim).measure = measure
-    done = sweep(claim, tmp_path / "r.sqlite", jobs=jobs)
+    # A worker of pytest-xdist has one thread: the limit must be the sweep's own.
+    with threadpool_limits(limits=2, user_api="blas"):
+        done = sweep(claim, tmp_path / "r.sqlite", jobs=jobs)
+        assert measure(claim, {}, None, {}) == {"threads": 2}
     assert {r.values["threads"] for r in done.results} == {1.0}
 
 

@@ -22,6 +22,14 @@ SMALL = {
 
 # The checks feed points from all of space: normalize=True projects them. One check can't pass:
 ZERO_ROW = {"check_estimators_dtypes": "feeds a zero row, which has no direction to project to"}
+# Checks of how points are read, each in a dimension of its own, 4, 5 or 10: all objectives read
+# them in the same place, and the loops of the Stein discrepancies take long to compile.
+OF_POINTS = {
+    "check_dtype_object",
+    "check_estimators_dtypes",
+    "check_n_features_in_after_fitting",
+    "check_positive_only_tag_during_fit",
+}
 
 
 @parametrize_with_checks(
@@ -42,6 +50,8 @@ ZERO_ROW = {"check_estimators_dtypes": "feeds a zero row, which has no direction
     expected_failed_checks=lambda estimator: ZERO_ROW,
 )
 def test_sklearn_protocol(estimator, check):
+    if estimator.objective == "ksd" and check.func.__name__ in OF_POINTS:
+        pytest.skip("done with objective='likelihood'")
     check(estimator)
 
 

@@ -5,8 +5,10 @@ import pytest
 from lazyactive.numerics import features, sphere
 
 ALPHAS = (0, 1, 2, 3)
-# Below and above the width of a tile, a block of neurons, and the longest unrolled dimension.
-SHAPES = [(1, 3, 1), (257, 3, 65), (40, 70, 9)]
+# Below and above the width of a tile and a block of neurons.
+SHAPES = [(1, 3, 1), (257, 3, 65)]
+# Above the longest unrolled dimension; the loops for it know no activation, so that one is enough.
+WIDE = (40, 70, 9)
 
 
 def network(n, d, m, seed=0):
@@ -23,8 +25,9 @@ def numpy_energy(X, neurons, weights, alpha):
     return phi @ weights / len(weights)
 
 
-@pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize(("n", "d", "m"), SHAPES)
+@pytest.mark.parametrize(
+    ("n", "d", "m", "alpha"), [*((*s, a) for s in SHAPES for a in ALPHAS), (*WIDE, 1)]
+)
 def test_energy_is_that_of_numpy(n, d, m, alpha):
     X, neurons, weights = network(n, d, m)
     np.testing.assert_allclose(
@@ -35,8 +38,9 @@ def test_energy_is_that_of_numpy(n, d, m, alpha):
     )
 
 
-@pytest.mark.parametrize("alpha", [1, 2, 3])
-@pytest.mark.parametrize(("n", "d", "m"), SHAPES)
+@pytest.mark.parametrize(
+    ("n", "d", "m", "alpha"), [*((*s, a) for s in SHAPES for a in (1, 2, 3)), (*WIDE, 1)]
+)
 def test_gradients_are_those_of_autograd(n, d, m, alpha):
     autograd = pytest.importorskip("autograd")
     anp = pytest.importorskip("autograd.numpy")
@@ -68,7 +72,8 @@ def test_step_activation_has_a_gradient_in_the_output_weights_only():
     assert not features.grad_x(X, neurons, weights, alpha=0).any()
 
 
-@pytest.mark.parametrize("alpha", ALPHAS)
+# The slope of alpha = 3 goes through the power 2.
+@pytest.mark.parametrize("alpha", [0, 1, 3])
 def test_float32_stays_float32(alpha):
     X, neurons, weights = network(1000, 3, 100)
     X32, neurons32, weights32 = (a.astype(np.float32) for a in (X, neurons, weights))
