@@ -111,3 +111,17 @@ def pair_sums(d: int, alpha: int, itemsize: int) -> Callable:
                             columns[strip, other, s] += column[s]
 
     return sums
+
+
+@functools.cache
+def profile(alpha: int, itemsize: int) -> Callable:
+    """Compile the kernel's profile J_alpha, which overwrites a matrix of cosines."""
+    coefficients = _SINGLE if itemsize == 4 else _DOUBLE
+
+    @parallel_kernel
+    def values(cosines):
+        for i in numba.prange(cosines.shape[0]):
+            for j in range(cosines.shape[1]):
+                cosines[i, j] = _angular(cosines[i, j], alpha, coefficients)
+
+    return values

@@ -191,3 +191,20 @@ def _refuse_not_finite(array: np.ndarray, name: str) -> None:
         index = tuple(int(i) for i in np.argwhere(~finite)[0])
         where = index[0] if len(index) == 1 else index
         raise ValueError(f"{name} must be finite, but {name}[{where}] is {array[index]}.")
+
+
+def check_group_size(group_size: int, n: int, min_groups: int = 0) -> int:
+    """Return the number of consecutive rows that were drawn together, a divisor of `n`.
+
+    Raises
+    ------
+    ValueError
+        If it does not divide `n`, or makes fewer than `min_groups` groups.
+    """
+    group_size = check_count(group_size, "group_size")
+    if n % group_size or n // group_size < min_groups:
+        wanted = f", and make at least {min_groups} groups" if min_groups else ""
+        raise ValueError(
+            f"group_size must divide the number of points, {n}{wanted}, but it is {group_size}."
+        )
+    return group_size

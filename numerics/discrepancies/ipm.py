@@ -12,8 +12,12 @@ the second with the arc-cosine kernel :math:`\kappa` of `kernels.arc_cosine`
 [domingoenrich2021separation]_. Its U-statistic is unbiased, where the plug-in adds the noise of the
 samples; a negative value is then as likely as a positive one if the two laws agree, and its root
 keeps the sign.
+
+Neurons are unit vectors, and points may be any of R^d: with a constant coordinate, say. Only the
+kernel of all pairs is for points of the sphere.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._arc_cosine_kernels import STRIPS, pair_sums
-from .._checks import check_alpha, check_count, check_sphere
+from .._checks import check_alpha, check_count, check_group_size, check_samples, check_sphere
 from .._feature_kernels import kernels
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
@@ -62,12 +66,12 @@ def f1_ipm(
     r"""Search the neuron whose mean differs most between two samples.
 
     A neuron that stands out does so in a small part of the sphere, where the samples differ: half
-    of the neurons that are screened are points of the samples themselves.
+    of the neurons that are screened are the directions of points of the samples themselves.
 
     Parameters
     ----------
     X, Y : array_like of shape (n, d) and (m, d)
-        Points of the sphere.
+        At least two points each.
     alpha : {1, 2, 3}
         Power of the activation.
     n_starts : int
@@ -84,7 +88,7 @@ def f1_ipm(
     Raises
     ------
     ValueError
-        If the points are off the sphere or their dimensions differ, or an option is out of range.
+        If the dimensions of the points differ, or an option is out of range.
     """
     X, Y = _pair(X, Y)
     if check_alpha(alpha) == 0:
@@ -107,13 +111,10 @@ def f1_ipm(
         return m * values, m * slopes
 
     quarter = n_screened // 4
+    chosen = [S[rng.integers(len(S), size=quarter)].astype(np.float64) for S in (X, Y)]
     screened = np.concatenate(
-        [
-            X[rng.integers(len(X), size=quarter)],
-            Y[rng.integers(len(Y), size=quarter)],
-            sphere.uniform(n_screened - 2 * quarter, d, rng),
-        ]
-    ).astype(np.float64)
+        [*map(sphere.normalize, chosen), sphere.uniform(n_screened - 2 * quarter, d, rng)]
+    )
     values = _means(X, screened, alpha) - _means(Y, screened, alpha)
     best = np.argsort(-np.abs(values))[:n_starts]
     neurons, values = climb(difference, screened[best], np.sign(values[best]), N_STEPS)
@@ -127,6 +128,7 @@ def f2_ipm(
     alpha: int = 1,
     method: str = "exact",
     n_features: int = 4096,
+    group_size: int = 1,
     rng: np.random.Generator | int | None = None,
 ) -> F2IPM:
     r"""Estimate the F2 distance of two laws.
@@ -134,14 +136,17 @@ def f2_ipm(
     Parameters
     ----------
     X, Y : array_like of shape (n, d) and (m, d)
-        At least two points of the sphere each. In float32 the arithmetic on pairs is float32 too,
-        and about three times faster.
+        At least two points each, of the sphere for "exact". In float32 the arithmetic on pairs is
+        float32 too, and about three times faster.
     alpha : {0, 1, 2, 3}
         Power of the activation.
     method : {"exact", "features"}
         The kernel of all pairs, or random features, whose number then enters the standard error.
     n_features : int
         For "features".
+    group_size : int, default=1
+        Above 1 so many consecutive points of X, and the same rows of Y, were drawn together, and
+        only pairs from different groups count.
     rng : numpy.random.Generator or int, optional
         For "features".
 
@@ -149,29 +154,37 @@ def f2_ipm(
     -------
     F2IPM
         The standard error of the value is that of the square over twice the value; a value within
-        the noise of zero has the root of the square's standard error for it.
+        the noise of zero has the root of the square's standard error for it. For the kernel of
+        points in groups it is up to sqrt(2) times too large where all is noise.
 
     Raises
     ------
     ValueError
-        If the points are off the sphere or their dimensions differ, or an option is out of range.
+        If points for "exact" are off the sphere, dimensions differ, or an option is out of range.
     """
     X, Y = _pair(X, Y)
     check_alpha(alpha)
     if method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}, but it is {method!r}.")
+    if check_group_size(group_size, len(X), 2) > 1 and len(X) != len(Y):
+        raise ValueError(
+            f"Y must have as many rows as X, {len(X)}, for groups of both, but has {len(Y)}."
+        )
     if method == "exact":
-        square, variance = _by_pairs(X, Y, alpha)
+        X, Y = check_sphere(X), check_sphere(Y, "Y")
+        square, variance = (
+            _by_pairs(X, Y, alpha) if group_size == 1 else _by_groups(X, Y, alpha, group_size)
+        )
     else:
         n_features = check_count(n_features, "n_features", 2)
-        smallest = 2 * N_BLOCKS
+        smallest = 2 * N_BLOCKS * group_size
         if min(len(X), len(Y)) < smallest:
             raise ValueError(
-                f'X and Y must have at least {smallest} points for method="features", '
-                f"but they have {len(X)} and {len(Y)}."
+                f'X and Y must have at least {smallest} points for method="features" with '
+                f"group_size={group_size}, but they have {len(X)} and {len(Y)}."
             )
         neurons = sphere.uniform(n_features, X.shape[1], np.random.default_rng(rng), X.dtype)
-        square, variance = _by_features(X, Y, neurons, alpha)
+        square, variance = _by_features(X, Y, neurons, alpha, group_size)
     error = float(np.sqrt(variance))
     value = float(np.sign(square) * np.sqrt(abs(square)))
     scale = 2 * np.sqrt(max(abs(square), error))
@@ -179,7 +192,7 @@ def f2_ipm(
 
 
 def _pair(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray, NDArray]:
-    X, Y = check_sphere(X, min_samples=2), check_sphere(Y, "Y", min_samples=2)
+    X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
     if X.shape[1] != Y.shape[1]:
         raise ValueError(
             f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
@@ -213,6 +226,21 @@ def _by_pairs(X: NDArray, Y: NDArray, alpha: int) -> tuple[float, float]:
     return square, float(max(spread - 2 * noise, spread / 2))
 
 
+def _by_groups(X: NDArray, Y: NDArray, alpha: int, group_size: int) -> tuple[float, float]:
+    """Return the U-statistic of groups, and 4 / G times the variance of their projections."""
+    n, d = X.shape
+    own_x, own_y = (_sums(S, S, alpha, same=True)[0] for S in (X, Y))
+    cross_x, cross_y, _ = _sums(X, Y, alpha, same=False)
+    n_groups = n // group_size
+    totals = (own_x + own_y - cross_x - cross_y).reshape(n_groups, group_size).sum(axis=1)
+    for times, A, B in ((1, X, X), (1, Y, Y), (-2, X, Y)):
+        first, second = (S.reshape(n_groups, group_size, d) for S in (A, B))
+        within = arc_cosine(first @ second.transpose(0, 2, 1), d, alpha)
+        totals -= times * within.sum(axis=(1, 2))
+    projections = totals / (group_size**2 * (n_groups - 1))
+    return float(projections.mean()), float(4 * np.var(projections, ddof=1) / n_groups)
+
+
 def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDArray, float]:
     """Return the sums of the kernel for each point of X and of Y, and that of its square."""
     (n, d), m = X.shape, len(Y)
@@ -228,15 +256,17 @@ def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDAr
     return factor * of_rows, factor * of_columns, float(factor**2 * squares.sum())
 
 
-def _by_features(X: NDArray, Y: NDArray, neurons: NDArray, alpha: int) -> tuple[float, float]:
+def _by_features(
+    X: NDArray, Y: NDArray, neurons: NDArray, alpha: int, group_size: int
+) -> tuple[float, float]:
     """Return the mean over neurons of the unbiased square of v, and its variance.
 
-    The difference of the means over one block of X and one of Y is unbiased for v, and two blocks
-    are independent: the products of different blocks are a U-statistic of N_BLOCKS items. To its
-    variance that of a mean over neurons is added.
+    The difference of the means over one block of X and one of Y is unbiased for v, and two blocks,
+    which split no group, are independent: the products of different blocks are a U-statistic of
+    N_BLOCKS items. To its variance that of a mean over neurons is added.
     """
     m = len(neurons)
-    blocks = zip(np.array_split(X, N_BLOCKS), np.array_split(Y, N_BLOCKS), strict=True)
+    blocks = zip(_blocks(X, group_size), _blocks(Y, group_size), strict=True)
     differences = np.array(
         [_means(x, neurons, alpha) - _means(y, neurons, alpha) for x, y in blocks]
     )
@@ -251,6 +281,11 @@ def _by_features(X: NDArray, Y: NDArray, neurons: NDArray, alpha: int) -> tuple[
     noise = (np.sum(gram**2) / n_pairs - np.mean(projections**2)) / N_BLOCKS**2
     data = max(spread - 2 * noise, spread / 2)
     return square, float(data + np.var(by_neuron, ddof=1) / m)
+
+
+def _blocks(points: NDArray, group_size: int) -> list[NDArray]:
+    ends = np.linspace(0, len(points) // group_size, N_BLOCKS + 1).astype(int) * group_size
+    return [points[first:last] for first, last in pairwise(ends)]
 
 
 def _means(points: NDArray, neurons: NDArray, alpha: int) -> NDArray:

@@ -56,6 +56,49 @@ def test_the_rest_is_uniform():
     assert np.abs(rest.mean(axis=0)).max() < 0.01
 
 
+# Four tests with a fixed seed, of false-alarm rate 1e-3 each.
+@pytest.mark.parametrize("rank", [0, 7])
+def test_in_groups_each_point_has_its_law(rank):
+    k, d, group_size = 4, 5, 8
+    axis = sphere.uniform(1, d, rng=5)[0]
+    pair = harmonic_pairs.positive_parts(k, d, 40_000, rng=6, axis=axis, group_size=group_size)
+    for sign, X in zip((1, -1), pair, strict=True):
+
+        def weight(t, s=sign):
+            value, mass = density(k, d, t)
+            return max(s * value, 0) * mass
+
+        def law(t, w=weight):
+            return distribution(w, t)
+
+        # The points of one rank in their groups are independent, on their part of the quantiles.
+        t = X[rank::group_size] @ axis
+        quantiles = group_size * law(t)
+        # Quantiles run along the angle, against t.
+        assert kstest(quantiles - (group_size - 1 - rank), "uniform").pvalue > 1e-3
+
+
+def test_groups_share_what_is_orthogonal_to_the_axis():
+    X, Y = harmonic_pairs.smooth(3, 4, 60, 0.5, rng=7, group_size=20)
+    rest = np.concatenate([sphere.normalize(Z[:, :-1]).reshape(3, 20, 3) for Z in (X, Y)], axis=1)
+    np.testing.assert_allclose(rest, np.broadcast_to(rest[:, :1], rest.shape), atol=1e-9)
+    assert abs(rest[0, 0] @ rest[1, 0]) < 0.99
+
+
+def test_groups_take_the_noise_from_a_mean():
+    # t - t' is a function of the quantile: with 16 in a group its mean has error O(1/16 sqrt(G)).
+    means = []
+    for group_size in (1, 16):
+        pairs = [
+            harmonic_pairs.smooth(2, 4, 64, 1.0, rng, group_size=group_size) for rng in range(200)
+        ]
+        means.append([np.mean(X[:, -1] ** 2 - Y[:, -1] ** 2) for X, Y in pairs])
+    assert np.std(means[1]) < np.std(means[0]) / 8
+    # Both are unbiased: E t^2 = 1/4 + (3/4) E P_2 with E P_2 = 1/9; 4 standard errors.
+    for found in means:
+        assert abs(np.mean(found) - 2 * 0.75 / 9) < 4 * np.std(found) / np.sqrt(200)
+
+
 def test_seed_and_circle():
     first, again = (harmonic_pairs.positive_parts(3, 2, 100, rng=4) for _ in range(2))
     np.testing.assert_array_equal(first, again)
@@ -71,6 +114,7 @@ def test_seed_and_circle():
         (lambda: harmonic_pairs.positive_parts(2, 1, 10), "d must be"),
         (lambda: harmonic_pairs.positive_parts(2, 5, 10, axis=np.eye(4)[0]), "axis must be"),
         (lambda: harmonic_pairs.smooth(2, 5, 10, gamma=1.1), "gamma must be in"),
+        (lambda: harmonic_pairs.smooth(2, 5, 10, group_size=3), "group_size must divide"),
     ],
 )
 def test_bad_input(call, message):
