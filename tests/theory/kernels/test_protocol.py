@@ -28,8 +28,15 @@ def number(expression):
     return mpmath.mpf(expression.evalf(50, maxn=3000))
 
 
-@every_kernel
-@pytest.mark.parametrize("d", [2, 3, 6, 15])
+# Other parameters of a registered kernel only in an odd and an even dimension.
+@pytest.mark.parametrize(
+    ("kernel", "d"),
+    [
+        pytest.param(kernel, d, id=f"{d}-{kernel.name}")
+        for kernel in KERNELS
+        for d in ((2, 3, 6, 15) if kernel in ALL_KERNELS.values() else (3, 6))
+    ],
+)
 def test_eigenvalues_are_means_against_legendre(kernel, d):
     t = sympy.Symbol("t", real=True)
     with mpmath.workdps(30):
