@@ -31,7 +31,7 @@ from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
 from ..kernels import arc_cosine
 
-__all__ = ["F1IPM", "F2IPM", "f1_ipm", "f2_ipm"]
+__all__ = ["F1IPM", "F2IPM", "f1_ipm", "f2_ipm", "mean_difference"]
 
 METHODS = ("exact", "features")
 # Blocks of points whose means of a feature are compared, so that no point meets itself.
@@ -189,6 +189,18 @@ def f2_ipm(
     value = float(np.sign(square) * np.sqrt(abs(square)))
     scale = 2 * np.sqrt(max(abs(square), error))
     return F2IPM(value, error / scale if scale > 0 else 0.0, square, error)
+
+
+def mean_difference(X: ArrayLike, Y: ArrayLike, neurons: ArrayLike, alpha: int = 1) -> NDArray:
+    r"""Return :math:`v(\theta) = E_X\sigma - E_Y\sigma`, (m,), at unit neurons (m, d)."""
+    X, Y = _pair(X, Y)
+    neurons = check_sphere(neurons, "neurons")
+    if neurons.shape[1] != X.shape[1]:
+        raise ValueError(
+            f"neurons must have as many columns as X, {X.shape[1]}, but have shape {neurons.shape}."
+        )
+    check_alpha(alpha)
+    return _means(X, neurons, alpha) - _means(Y, neurons, alpha)
 
 
 def _pair(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray, NDArray]:

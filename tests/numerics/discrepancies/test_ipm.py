@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lazyactive.numerics import harmonic_pairs, sphere
-from lazyactive.numerics.discrepancies.ipm import f1_ipm, f2_ipm
+from lazyactive.numerics.discrepancies.ipm import f1_ipm, f2_ipm, mean_difference
 from lazyactive.numerics.features import feature_matrix
 from lazyactive.numerics.kernels import arc_cosine
 from lazyactive.theory import separation
@@ -146,6 +146,13 @@ def test_points_off_the_sphere():
     assert by_features.square == pytest.approx(np.mean(difference**2), rel=0.1)
 
 
+@pytest.mark.parametrize("alpha", [0, 1])
+def test_mean_difference(alpha):
+    X, Y, neurons = sphere.uniform(50, 3, rng=0), sphere.uniform(70, 3, rng=1), np.eye(3)
+    expected = feature_matrix(X, neurons, alpha).mean(0) - feature_matrix(Y, neurons, alpha).mean(0)
+    np.testing.assert_allclose(mean_difference(X, Y, neurons, alpha), expected, atol=1e-15)
+
+
 @pytest.mark.parametrize("alpha", [1, 2])
 def test_f1_witness_attains_the_value(alpha):
     X, Y = harmonic_pairs.positive_parts(2, 5, 5000, rng=7)
@@ -184,6 +191,7 @@ def test_f1_needle():
         (lambda X: f2_ipm(X, X, group_size=3), "group_size must divide"),
         (lambda X: f2_ipm(X, X, group_size=10), "at least 2 groups"),
         (lambda X: f2_ipm(X, X[:8], group_size=2), "Y must have as many rows"),
+        (lambda X: mean_difference(X, X, np.eye(3)), "neurons must have as many columns as X, 4"),
         (lambda X: f1_ipm(X, X, alpha=0), "alpha must be one of 1, 2, 3"),
         (lambda X: f1_ipm(X, X, n_starts=32, n_screened=32), "n_screened"),
     ],
