@@ -17,7 +17,9 @@ from lazyactive.experiments.sweep import run, seed_sequence
 
 # A program of its own, to be killed: its cells wait, so that a signal finds some of them done.
 PROGRAM = """
-import sys, time
+import signal, sys, time
+# A shell has what it runs in the background ignore interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {folder!r})
 from conftest import make_claim
 from lazyactive.experiments.claim import register
