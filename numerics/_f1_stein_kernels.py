@@ -73,8 +73,11 @@ def _compile_fields(d: int, alpha: int) -> Callable:
 @functools.cache
 def _compile_slopes(d: int, alpha: int) -> Callable:
     @parallel_kernel
-    def slopes(X, R, masses, sample, neurons, directions, width, out):
-        """Differentiate ``<direction, field>`` in the neuron, with the ramp."""
+    def slopes(X, R, masses, sample, neurons, directions, width, divergence, out):
+        """Differentiate ``<direction, field>`` in the neuron, with the ramp.
+
+        The second term of the field, that of the divergence, is left out if `divergence` is false.
+        """
         m = len(neurons)
         zero, half, one = X.dtype.type(0), X.dtype.type(0.5), X.dtype.type(1)
         factor, slope = X.dtype.type(alpha), half / width
@@ -92,8 +95,9 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
                     for r in range(ROWS):
                         mass = masses[sample[first + r], tile]
                         cosine = zero
-                        for k in range(d):
-                            cosine += theta[r, k] * a[r, k]
+                        if divergence:
+                            for k in range(d):
+                                cosine += theta[r, k] * a[r, k]
                         total = zero
                         for s in range(TILE):
                             u = t[r, s]
@@ -105,8 +109,9 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
                                 total += mass[s] * first_derivative
                                 second = factor * (factor - one) * power(u, alpha - 2)
                             t[r, s] = mass[s] * (first_derivative * q[r, s] + cosine * second)
-                        for k in range(d):
-                            out[first + r, k] += total * a[r, k]
+                        if divergence:
+                            for k in range(d):
+                                out[first + r, k] += total * a[r, k]
                     moments(t, X[tile], d, first, out)
 
     return slopes

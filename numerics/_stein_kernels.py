@@ -27,7 +27,7 @@ ORDERS = {"rbf": 0, "arc-cosine(1)": 1, "arc-cosine(2)": 2, "arc-cosine(3)": 3}
 
 
 def kernels(d: int, name: str, reach: float) -> SimpleNamespace:
-    """Compile ``interactions``, ``gram`` and ``neighbours``, the first for one dimension.
+    """Compile ``interactions``, ``gram`` and ``group_sums``, the first for one dimension.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def _profile(u, z, order, squarings):
 
 
 @kernel(inline="always")
-def _stein_kernel(x, s, y, t, z, order, squarings):
+def _stein_kernel(x, s, y, t, z, divergence, order, squarings):
     u, scores, crossed = 0.0, 0.0, 0.0
     d = len(x)
     for k in range(d):
@@ -90,6 +90,8 @@ def _stein_kernel(x, s, y, t, z, order, squarings):
         scores += s[k] * t[k]
         crossed += s[k] * y[k] + x[k] * t[k]
     value, slope, bend = _profile(u, z, order, squarings)
+    if not divergence:
+        return value * scores
     # The shifted score has the radial part -(d - 1).
     return value * scores + slope * (d - 2 + u * u - 2 * (d - 1) - u * crossed) + bend
 
@@ -138,11 +140,17 @@ def _compile_pairs(order: int, squarings: int) -> dict[str, Callable]:
     def gram(X, S, Y, T, z, out):
         for i in numba.prange(len(X)):
             for j in range(len(Y)):
-                out[i, j] = _stein_kernel(X[i], S[i], Y[j], T[j], z, order, squarings)
+                out[i, j] = _stein_kernel(X[i], S[i], Y[j], T[j], z, True, order, squarings)
 
     @kernel
-    def neighbours(X, S, z, out):
+    def group_sums(X, S, size, back, z, divergence, out):
+        """Sum over the points of the group that comes `back` places before that of each point."""
         for i in range(len(X)):
-            out[i] = _stein_kernel(X[i], S[i], X[i - 1], S[i - 1], z, order, squarings)
+            # Before the first group comes the last, by negative indices.
+            first = (i // size - back) * size
+            total = 0.0
+            for j in range(first, first + size):
+                total += _stein_kernel(X[i], S[i], X[j], S[j], z, divergence, order, squarings)
+            out[i] = total
 
-    return {"gram": gram, "neighbours": neighbours}
+    return {"gram": gram, "group_sums": group_sums}

@@ -18,6 +18,13 @@ For alpha = 1 the v of a sample jumps where the hyperplane of :math:`\theta` cro
 derivative that holds almost everywhere misses :math:`E[\delta(t)\,x]\langle a,\theta\rangle`. The
 search therefore climbs with :math:`\sigma'` a ramp, while the values it compares in the end are
 exact.
+
+Where the score of the data's own density q is known too, as in :mod:`.stein` only
+
+.. math:: v(\theta) = E\left[\sigma(t)\, r(x)\right], \qquad
+          r(x) = \nabla_S \log p - \nabla_S \log q
+
+is left: the same means, without the noise of a divergence. It does not jump, and needs no ramp.
 """
 
 from typing import NamedTuple, Self
@@ -26,10 +33,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._checks import check_alpha, check_count, check_samples, check_sphere
+from .._checks import check_alpha, check_count, check_sphere
 from .._f1_stein_kernels import kernels, padded
 from .._tiles import TILE, tiles
-from .stein import Score
+from .stein import Score, tangent_score
 
 __all__ = ["F1SD", "f1_stein_discrepancy", "stein_means"]
 
@@ -60,6 +67,7 @@ def f1_stein_discrepancy(
     alpha: int = 1,
     n_starts: int = 32,
     rng: np.random.Generator | int | None = None,
+    data_score: Score | None = None,
 ) -> F1SD:
     r"""Search the largest mean of the Stein operator over a unit ball of F1.
 
@@ -78,6 +86,8 @@ def f1_stein_discrepancy(
         Neurons that climb together, for each coordinate or in all.
     rng : numpy.random.Generator or int, optional
         For the starts.
+    data_score : array_like of shape (n, d), or callable, optional
+        As in `ksd`: the score of the density that the points were drawn from.
 
     Returns
     -------
@@ -88,15 +98,21 @@ def f1_stein_discrepancy(
     ValueError
         If the points are off the sphere, a shape is wrong, or an option is not one of the above.
     """
-    problem = F1Problem.of(X, score, ball, alpha, n_starts)
+    problem = F1Problem.of(X, score, ball, alpha, n_starts, data_score)
     masses = np.ones((1, problem.n), problem.X.dtype)
     values, witnesses = problem.maximize(masses, np.random.default_rng(rng))
     return F1SD(float(values[0]), witnesses[0])
 
 
-def stein_means(X: ArrayLike, score: Score, neurons: ArrayLike, alpha: int = 1) -> NDArray:
+def stein_means(
+    X: ArrayLike,
+    score: Score,
+    neurons: ArrayLike,
+    alpha: int = 1,
+    data_score: Score | None = None,
+) -> NDArray:
     r"""Return :math:`v(\theta)`, (m, d), at unit neurons (m, d)."""
-    problem = F1Problem.of(X, score, "vector", alpha, 1)
+    problem = F1Problem.of(X, score, "vector", alpha, 1, data_score)
     neurons = check_sphere(neurons, "neurons")
     if neurons.shape[1] != problem.d:
         raise ValueError(
@@ -116,9 +132,18 @@ class F1Problem(NamedTuple):
     alpha: int
     ball: str
     n_starts: int
+    divergence: bool
 
     @classmethod
-    def of(cls, X: ArrayLike, score: Score, ball: str, alpha: int, n_starts: int) -> Self:
+    def of(
+        cls,
+        X: ArrayLike,
+        score: Score,
+        ball: str,
+        alpha: int,
+        n_starts: int,
+        data_score: Score | None = None,
+    ) -> Self:
         """Check the arguments of `f1_stein_discrepancy`."""
         X = check_sphere(X, min_samples=2)
         if ball not in BALLS:
@@ -126,14 +151,12 @@ class F1Problem(NamedTuple):
         if check_alpha(alpha) == 0:
             raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
         check_count(n_starts, "n_starts")
-        values = check_samples(score(X) if callable(score) else score, "score")
-        if values.shape != X.shape:
-            raise ValueError(
-                f"score must have the shape of X, {X.shape}, but it has shape {values.shape}."
-            )
-        n, d = X.shape
-        R = sphere.tangent(X, values.astype(X.dtype, copy=False)) - (d - 1 + alpha) * X
-        return cls(tiles(X), tiles(R), n, alpha, ball, n_starts)
+        (n, d), R = X.shape, tangent_score(X, score)
+        if data_score is None:
+            R = R - (d - 1 + alpha) * X
+        else:
+            R = R - tangent_score(X, data_score, "data_score")
+        return cls(tiles(X), tiles(R), n, alpha, ball, n_starts, data_score is None)
 
     @property
     def d(self) -> int:
@@ -160,6 +183,8 @@ class F1Problem(NamedTuple):
         )
         m = len(neurons)
         moment, step, ramp = moment[:m], step[:m, None], ramp[:m, None]
+        if not self.divergence:
+            return moment / self.n, moment / self.n
         return (moment + step * neurons) / self.n, (moment + ramp * neurons) / self.n
 
     def slopes(
@@ -176,6 +201,7 @@ class F1Problem(NamedTuple):
             rows,
             padded(directions),
             self.width,
+            self.divergence,
             out,
         )
         return out[: len(neurons)] / self.n
@@ -195,7 +221,7 @@ class F1Problem(NamedTuple):
         winner = np.argmax(values, axis=2)[:, :, None]
         largest = np.take_along_axis(values, winner, axis=2)[:, :, 0]
         witness = np.take_along_axis(neurons, winner[..., None], axis=2)[:, :, 0]
-        if self.alpha == 1:
+        if self.alpha == 1 and self.divergence:
             sample, coordinate = np.repeat(np.arange(B), n_maxima), np.tile(np.arange(n_maxima), B)
             flat = self._polish(masses, sample, coordinate, witness.reshape(-1, d), largest, rng)
             witness, largest = flat[0].reshape(witness.shape), flat[1].reshape(largest.shape)
