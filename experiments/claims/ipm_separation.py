@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DEGREE = 6
-DIMENSIONS, PUBLISHED = (6, 8, 10, 12, 14, 16, 24, 32), (6, 8, 10, 12, 14, 16)
 GROUPS, INDEPENDENT = "groups", "independent"
-GROUP_SIZE = 128
+PUBLISHED = (6, 8, 10, 12, 14, 16)
+# Points in a group, by a pilot: the integral over t is to be as exact as the mean over groups.
+GROUP_SIZES = dict.fromkeys(PUBLISHED, 128) | {20: 512, 24: 512}
 CLAIM_LEVEL = 0.99
 # Largest half-widths that still say something, relative.
-PRECISION = {"f1": 0.02, "f2_square": 0.15, "ratio": 0.15, "plug-in": 0.1}
+PRECISION = {"f1": 0.02, "f2_square": 0.2, "ratio": 0.2, "plug-in": 0.2}
 # Points that meet all neurons at once.
 CHUNK = 500_000
 
@@ -48,8 +49,8 @@ class IPMSeparation(Claim):
 
     def __init__(self) -> None:
         self.presets = {
-            "quick": Preset(_grid(8192, 100_000), 8, {"neurons": 4096}),
-            "paper": Preset(_grid(32_768, 1_000_000), 10, {"neurons": 8192}),
+            "quick": Preset(_grid(64, 50_000), 8, {"neurons": 512, "data_sets": 16}),
+            "paper": Preset(_grid(256, 1_000_000), 10, {"neurons": 2048, "data_sets": 4}),
         }
 
     def cost(self, condition: Condition) -> float:
@@ -72,7 +73,11 @@ class IPMSeparation(Claim):
         """The distance of F1 and the square of that of F2."""
         d, n = int(condition["d"]), int(condition["n"])
         if condition["points"] == INDEPENDENT:
-            return _plug_in(d, n, int(settings["neurons"]), rng)
+            found = [
+                _plug_in(d, n, int(settings["neurons"]), rng)
+                for _ in range(int(settings["data_sets"]))
+            ]
+            return {key: sum(own[key] for own in found) / len(found) for key in found[0]}
         return _by_groups(d, n, rng)
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
@@ -117,7 +122,7 @@ class IPMSeparation(Claim):
         self._draw_distances(left, results)
         self._draw_ratios(right, results)
         for axes in (left, right):
-            figures.log_axes(axes, (6, 8, 12, 16, 24, 32), "dimension $d$")
+            figures.log_axes(axes, (6, 8, 12, 16, 24), "dimension $d$")
         figures.legend_below(figure)
 
     def _draw_distances(self, axes: "Axes", results: Sequence[Result]) -> None:
@@ -171,7 +176,7 @@ class IPMSeparation(Claim):
         """Both distances in every dimension of the figure."""
         from ...theory import separation
 
-        grid = range(min(DIMENSIONS), max(DIMENSIONS) + 1)
+        grid = range(min(GROUP_SIZES), max(GROUP_SIZES) + 1)
         return {d: separation.ipm(DEGREE, d) for d in grid}
 
     def _plug_in(self, results: Sequence[Result]) -> dict[int, float]:
@@ -187,10 +192,10 @@ def _by_groups(d: int, n: int, rng: "np.random.Generator") -> dict[str, float]:
     from ...numerics.harmonic_pairs import positive_parts
 
     # Its value on the points among which it is the best would be too high.
-    witness = f1_ipm(*positive_parts(DEGREE, d, n, rng, group_size=GROUP_SIZE), rng=rng).witness
-    X, Y = positive_parts(DEGREE, d, n, rng, group_size=GROUP_SIZE)
+    witness = f1_ipm(*positive_parts(DEGREE, d, n, rng, group_size=GROUP_SIZES[d]), rng=rng).witness
+    X, Y = positive_parts(DEGREE, d, n, rng, group_size=GROUP_SIZES[d])
     value = float(mean_difference(X, Y, witness[None])[0])
-    return {"f1": abs(value), "f2_square": f2_ipm(X, Y, group_size=GROUP_SIZE).square}
+    return {"f1": abs(value), "f2_square": f2_ipm(X, Y, group_size=GROUP_SIZES[d]).square}
 
 
 def _plug_in(d: int, n: int, n_neurons: int, rng: "np.random.Generator") -> dict[str, float]:
@@ -211,15 +216,11 @@ def _plug_in(d: int, n: int, n_neurons: int, rng: "np.random.Generator") -> dict
 
 
 def _grid(n_groups: int, n_independent: int) -> tuple[Condition, ...]:
-    """Conditions, with the numbers of points of each kind."""
+    """Conditions, with the numbers of points."""
     return tuple(
-        {"d": d, "points": points, "n": n}
-        for points, n, dimensions in (
-            (GROUPS, n_groups, DIMENSIONS),
-            (INDEPENDENT, n_independent, PUBLISHED),
-        )
-        for d in dimensions
-    )
+        {"d": d, "points": GROUPS, "n": n_groups * (size if d in PUBLISHED else size // 2)}
+        for d, size in GROUP_SIZES.items()
+    ) + tuple({"d": d, "points": INDEPENDENT, "n": n_independent} for d in PUBLISHED)
 
 
 def _dimensions(results: Sequence[Result], points: str) -> list[int]:

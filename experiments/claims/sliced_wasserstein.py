@@ -66,12 +66,12 @@ class SlicedWasserstein(Claim):
         self.presets = {
             preset: Preset(
                 tuple({"d": d, "n": n} for d in dimensions),
-                16,
+                repetitions,
                 {"n_means": 20_000, "n_searched": n_searched, "n_features": 2048},
             )
-            for preset, dimensions, n, n_searched in (
-                ("quick", QUICK, 20_000, 20_000),
-                ("paper", PAPER, 100_000, 50_000),
+            for preset, dimensions, n, n_searched, repetitions in (
+                ("quick", QUICK, 20_000, 20_000, 16),
+                ("paper", PAPER, 100_000, 50_000, 14),
             )
         }
 
