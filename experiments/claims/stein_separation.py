@@ -63,7 +63,7 @@ class SteinSeparation(Claim):
         )
         self.presets = {
             "quick": Preset(grid, 24, {"f1_circles": 256, "f2_circles": 64}),
-            "paper": Preset(grid, 24, {"f1_circles": 1024, "f2_circles": 128}),
+            "paper": Preset(grid, 24, {"f1_circles": 768, "f2_circles": 112}),
         }
 
     def cost(self, condition: Condition) -> float:
