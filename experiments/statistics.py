@@ -109,6 +109,68 @@ def log_ratio(
     return mean(logs, level)
 
 
+def required_size(
+    sizes: Sequence[float],
+    rejections: Sequence[int],
+    trials: Sequence[int],
+    power: float = 0.8,
+    level: float = 0.05,
+    confidence: float = 0.95,
+) -> Interval:
+    r"""Logarithm of the sample size at which a test has a given power.
+
+    The power is modelled as :math:`\ell + (1-\ell)\,\Phi(z + b(\log n - x))`, with the level
+    :math:`\ell` of the test, and z such that x is the logarithm that is asked for. Maximum
+    likelihood gives x and b, and the Fisher information the standard error of x.
+
+    Parameters
+    ----------
+    sizes : sequence of float, shape (N,)
+        Sample sizes n.
+    rejections, trials : sequence of int, shape (N,)
+        Of how many data sets how many were rejected.
+    power, level : float
+        Of right and of false rejections.
+    confidence : float in (0, 1)
+
+    Returns
+    -------
+    Interval
+        The whole line where the rejections don't determine x: all or none, or no transition.
+    """
+    import numpy as np
+    from scipy.optimize import minimize
+    from scipy.stats import norm
+
+    x, k, total = np.log(sizes), np.asarray(rejections, float), np.asarray(trials, float)
+    z = float(norm.ppf((power - level) / (1 - level)))
+    nothing = Interval(math.nan, -math.inf, math.inf)
+    rates = k / total
+    if rates.min() >= power or rates.max() <= power:
+        return nothing
+
+    def model(parameters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The power, and its derivative in the argument of the normal law."""
+        argument = z + math.exp(parameters[1]) * (x - parameters[0])
+        p = level + (1 - level) * norm.cdf(argument)
+        return np.clip(p, 1e-12, 1 - 1e-12), (1 - level) * norm.pdf(argument)
+
+    def loss(parameters: np.ndarray) -> float:
+        p, _ = model(parameters)
+        return -float(k @ np.log(p) + (total - k) @ np.log1p(-p))
+
+    start = np.array([float(np.interp(power, np.maximum.accumulate(rates), x)), 1.0])
+    fit = minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-8, "fatol": 1e-10})
+    p, density = model(fit.x)
+    b = math.exp(fit.x[1])
+    slopes = np.stack([-b * density, b * (x - fit.x[0]) * density])
+    information = (slopes * (total / (p * (1 - p)))) @ slopes.T
+    if not fit.success or np.linalg.cond(information) > 1e10:
+        return nothing
+    half = float(norm.ppf((1 + confidence) / 2)) * math.sqrt(np.linalg.inv(information)[0, 0])
+    return Interval(float(fit.x[0]), float(fit.x[0]) - half, float(fit.x[0]) + half)
+
+
 def below(interval: Interval, bound: float) -> Outcome:
     """Whether a quantity lies at or below a bound: decided only if its whole interval does."""
     if interval.high <= bound:

@@ -3,6 +3,7 @@
 from . import (
     active_oracle,
     adaptivity,
+    detection_power,
     function_spaces,
     goodness_of_fit,
     hidden_subspace,
@@ -24,6 +25,7 @@ from . import (
 __all__ = [
     "active_oracle",
     "adaptivity",
+    "detection_power",
     "function_spaces",
     "goodness_of_fit",
     "hidden_subspace",

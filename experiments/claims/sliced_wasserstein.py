@@ -107,13 +107,12 @@ class SlicedWasserstein(Claim):
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
         """Enclosures, equalities, and what independent samples read."""
-        level, exact, own = _level(results), {}, {}
-        for d in _dimensions(results):
-            own[d] = select(results, d=d)
-            exact[d] = self.predict(own[d][0].condition)
+        level, dimensions = _level(results), _dimensions(results)
+        own = {d: select(results, d=d) for d in dimensions}
+        exact = {d: self.predict(own[d][0].condition) for d in dimensions}
 
         def cases(case: Callable[[int], Case]) -> dict[str, Case]:
-            return {f"d = {d}": case(d) for d in own}
+            return {f"d = {d}": case(d) for d in dimensions}
 
         def mean(d: int, quantity: str, unit: float) -> Interval:
             return _mean(own[d], quantity, unit, level)
@@ -146,7 +145,7 @@ class SlicedWasserstein(Claim):
                         lambda d: enclosed(d, "max_held_out", "max_sliced", "max_sliced", MAXIMUM)
                     ),
                 ),
-                self._direction(mean, own, family),
+                self._direction(dimensions, mean, family),
                 equality(
                     "F1: enclosure",
                     "1 lies between the lower end of the neuron on another sample and the upper "
@@ -158,7 +157,7 @@ class SlicedWasserstein(Claim):
                     f"mean of the unbiased square {over}",
                     cases(lambda d: (mean(d, "f2_square", exact[d]["f2"] ** 2), 1.0, SQUARE)),
                 ),
-                self._ratio(max(own), mean, family),
+                self._ratio(dimensions[-1], mean, family),
             )
         )
 
@@ -181,8 +180,8 @@ class SlicedWasserstein(Claim):
 
     def _direction(
         self,
+        dimensions: Sequence[int],
         mean: Callable[[int, str, float], Interval],
-        dimensions: Sequence[int] | Mapping[int, Any],
         family: str,
     ) -> Check:
         """The direction that the search of the maximum ends at."""
@@ -224,9 +223,8 @@ class SlicedWasserstein(Claim):
         from .. import figures
 
         sliced, rectifiers = figures.panels(figure, 2)
-        level, exact = _level(results), {}
-        for d in _dimensions(results):
-            exact[d] = self.predict(select(results, d=d)[0].condition)
+        level = _level(results)
+        exact = {d: self.predict(select(results, d=d)[0].condition) for d in _dimensions(results)}
 
         def line(axes: "Axes", quantity: str, label: str | None = None, **look: Any) -> None:
             axes.plot(list(exact), [own[quantity] for own in exact.values()], label=label, **look)
@@ -239,9 +237,9 @@ class SlicedWasserstein(Claim):
         line(sliced, "average", color=figures.BLUE)
         line(sliced, "floor", "noise of independent samples", color=figures.GREY, linestyle=":")
         points(sliced, "max_sliced", "maximum", figures.VERMILION, "o")
-        points(sliced, "average", "average: witness", figures.BLUE, "s")
-        points(sliced, "coupled", "average: coupled samples", figures.GREEN, "v")
         points(sliced, "plug_in", "average: independent samples", figures.ORANGE, "D")
+        points(sliced, "coupled", "average: coupled samples", figures.GREEN, "v")
+        points(sliced, "average", "average: witness", figures.BLUE, "s")
         sliced.set_title("sliced Wasserstein distances")
         sliced.set_ylabel("distance")
         line(rectifiers, "f1", color=figures.VERMILION)

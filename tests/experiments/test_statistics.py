@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from lazyactive.experiments.statistics import Interval, above, below, log_ratio, mean, slope
+from lazyactive.experiments.statistics import (
+    Interval,
+    above,
+    below,
+    log_ratio,
+    mean,
+    required_size,
+    slope,
+)
 
 
 def test_mean_is_students_interval():
@@ -88,3 +96,27 @@ def test_log_ratio_uses_the_pairs():
 def test_a_bound_is_decided_by_the_whole_interval(interval, is_below, is_above):
     assert below(interval, 1.0) == is_below
     assert above(interval, 1.0) == is_above
+
+
+def test_required_size_covers_the_truth():
+    """Of 400 intervals at 95% the binomial 99% interval covers; false-alarm rate 1%."""
+    from scipy.stats import binom, norm
+
+    rng = np.random.default_rng(0)
+    sizes, truth = np.array([100, 140, 200, 280, 400]), math.log(220)
+    argument = norm.ppf(0.75 / 0.95) + 2.5 * (np.log(sizes) - truth)
+    power = 0.05 + 0.95 * norm.cdf(argument)
+    trials = np.full(5, 48)
+    covered = 0
+    for _ in range(400):
+        interval = required_size(sizes, rng.binomial(trials, power), trials)
+        covered += interval.low <= truth <= interval.high
+    low, high = binom.interval(0.99, 400, 0.95)
+    assert low <= covered <= high
+
+
+def test_required_size_without_a_transition():
+    for rejections in ([0, 0, 1], [9, 10, 10]):
+        interval = required_size([10, 20, 40], rejections, [10, 10, 10])
+        assert interval.low == -math.inf
+        assert interval.high == math.inf

@@ -4,6 +4,7 @@ For a unit ball of F1 or F2 the integral probability metric is the largest diffe
 of a function in it, and the Stein discrepancy the largest mean of the Stein operator.
 """
 
+from .detection import f2_detection_size
 from .harmonic_pairs import ipm, ipm_plug_in, smooth_ipm, stein
 from .thin_gaussians import (
     gaussian_ipm,
@@ -13,6 +14,7 @@ from .thin_gaussians import (
 )
 
 __all__ = [
+    "f2_detection_size",
     "gaussian_ipm",
     "gaussian_tilde_f2",
     "ipm",

@@ -159,7 +159,9 @@ def ipm_plug_in(k: int, d: int, n: float, a: float = 1, b: float = 0, alpha: int
     squares = np.exp(ReLUPower(alpha).log_eigenvalues(d, max_degree))
     squares *= (a + b * (-1.0) ** np.arange(max_degree + 1)) ** 2
     squares *= np.exp(log_harmonic_dimensions(d, max_degree))
-    embedded = sum(float(squares @ means**2) for means in _means_of_parts(k, d, max_degree))
+    t, parts = positive_parts(k, d)
+    values = legendre_values(t, d, max_degree)
+    embedded = sum(float(squares @ (values @ part) ** 2) for part in parts)
     diagonal = (a**2 + b**2) * float(ReLUPower(alpha).kernel(1.0, d))
     return math.sqrt(f2**2 + (2 * diagonal - embedded) / n)
 
@@ -174,15 +176,14 @@ def _distances(
     return f1, f1 * math.exp(-log_harmonic_dimensions(d, k)[k] / 2)
 
 
-def _means_of_parts(k: int, d: int, max_degree: int) -> list[np.ndarray]:
-    """Means of all Legendre polynomials under the densities of the positive and negative part."""
+def positive_parts(k: int, d: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Nodes t, and the weights at them that integrate under each part."""
     nodes, node_weights = roots_legendre(_N_NODES)
     # Between neighbouring roots everything is smooth in the angle.
     edges = np.concatenate([[0.0], np.arccos(legendre_roots(k, d))[::-1], [np.pi]])
     half = np.diff(edges)[:, None] / 2
     t = np.cos(edges[:-1, None] + half * (1 + nodes)).ravel()
-    values = legendre_values(t, d, max_degree)
     # The constant of the density drops out.
     mass = (half * node_weights).ravel() * (1 - t**2) ** ((d - 2) / 2)
-    parts = [np.maximum(sign * values[k], 0) * mass for sign in (1, -1)]
-    return [values @ part / part.sum() for part in parts]
+    parts = [np.maximum(sign * legendre_values(t, d, k)[k], 0) * mass for sign in (1, -1)]
+    return t, [part / part.sum() for part in parts]
