@@ -217,10 +217,11 @@ def _plug_in(d: int, n: int, n_neurons: int, rng: "np.random.Generator") -> dict
 
 def _grid(n_groups: int, n_independent: int) -> tuple[Condition, ...]:
     """Conditions, with the numbers of points."""
-    return tuple(
+    groups: tuple[Condition, ...] = tuple(
         {"d": d, "points": GROUPS, "n": n_groups * (size if d in PUBLISHED else size // 2)}
         for d, size in GROUP_SIZES.items()
-    ) + tuple({"d": d, "points": INDEPENDENT, "n": n_independent} for d in PUBLISHED)
+    )
+    return groups + tuple({"d": d, "points": INDEPENDENT, "n": n_independent} for d in PUBLISHED)
 
 
 def _dimensions(results: Sequence[Result], points: str) -> list[int]:

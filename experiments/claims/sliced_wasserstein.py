@@ -299,7 +299,7 @@ def metrics(X: "NDArray", n_features: int, rng: "np.random.Generator") -> dict[s
     A, B = lifted(X), lifted(squeezed(X))
     f1 = f1_ipm(A, B, n_starts=4, n_screened=256, rng=rng)
     f2 = f2_ipm(A, B, method="features", n_features=n_features, rng=rng)
-    fresh = gaussian(*X.shape, rng)
+    fresh = gaussian(len(X), X.shape[1], rng)
     held_out = mean(fresh, f1.witness) - mean(squeezed(fresh), f1.witness)
     return {"f1": f1.value, "f1_held_out": abs(held_out), "f2": f2.value, "f2_square": f2.square}
 
@@ -320,7 +320,7 @@ def independent(
         projections = points @ found.direction.astype(points.dtype)
         return float(np.mean(np.abs(projections), dtype=np.float64))
 
-    fresh = gaussian(*X.shape, rng)
+    fresh = gaussian(len(X), X.shape[1], rng)
     return {
         "plug_in": plug_in.value,
         "max_sliced": found.value,

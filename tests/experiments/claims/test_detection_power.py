@@ -32,10 +32,11 @@ def simulate(claim, *, preset="paper", factors=None, sharpness=3.0):
     rng = np.random.default_rng(0)
     grid = claim.presets[preset]
     results = []
-    for number, condition in enumerate(grid.conditions):
+    for condition in grid.conditions:
         test, d = condition["test"], condition["d"]
         size = truth(claim, test, d) * (factors or {}).get(test, lambda d: 1.0)(d)
-        around = module.AROUND[number % len(module.AROUND)]
+        centre = {"f1": module.F1, "f2": module.F2, "sliced-wasserstein": module.SLICED}
+        around = condition["n"] / centre.get(test, module.MAX_SLICED)[d]
         argument = norm.ppf(0.75 / 0.95) + sharpness * math.log(around)
         power = 0.05 + 0.95 * norm.cdf(argument)
         own = condition | {"n": round(around * size)}
