@@ -1,10 +1,13 @@
 """Every option that is given to Numba, in one place."""
 
 import contextlib
+import fcntl
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numba
+from numba.core.caching import IndexDataCacheFile
 from threadpoolctl import threadpool_limits
 
 # Sums may be reordered and contracted, but NaN and infinity keep their meaning.
@@ -26,3 +29,22 @@ def one_thread() -> Iterator[None]:
             yield
     finally:
         numba.set_num_threads(threads)
+
+
+def _locked(method: Callable) -> Callable:
+    @functools.wraps(method)
+    def call(self: Any, *arguments: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            # A folder that cannot be written to holds a cache that nobody changes.
+            with contextlib.suppress(OSError):
+                lock = stack.enter_context(open(f"{self._index_path}.lock", "w"))
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            return method(self, *arguments)
+
+    return call
+
+
+# Numba reads the index of its cache on disk, adds a line and writes it back, without a lock: of two
+# processes that do so at once, one could later be given the code of the other's function.
+for _name in ("save", "load"):
+    setattr(IndexDataCacheFile, _name, _locked(getattr(IndexDataCacheFile, _name)))
