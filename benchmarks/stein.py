@@ -6,12 +6,10 @@ python benchmarks/stein.py --memory   peak memory of this process with the kerne
 
 import resource
 import sys
-import time
-from collections.abc import Callable
-from statistics import median
 
 import numba
 import numpy as np
+from timing import alternate, report
 
 from lazyactive.numerics import sphere
 from lazyactive.numerics.discrepancies.f1_stein import f1_stein_discrepancy
@@ -19,28 +17,7 @@ from lazyactive.numerics.discrepancies.f1_stein_ascent import f1_stein_ascent
 from lazyactive.numerics.discrepancies.stein import ksd_gradient
 from lazyactive.numerics.teachers import PlantedEnergy
 
-N, D, ROUNDS, BLOCK = 10_000, 15, 5, 1000
-
-
-def alternate(*runs: Callable[[], object]) -> list[list[float]]:
-    """Time the runs in turn, after one that warms them up: seconds of each, by round."""
-    for run in runs:
-        run()
-    times: list[list[float]] = [[] for _ in runs]
-    for _ in range(ROUNDS):
-        for run, own in zip(runs, times, strict=True):
-            start = time.perf_counter()
-            run()
-            own.append(time.perf_counter() - start)
-    return times
-
-
-def report(name: str, ours: list[float], theirs: list[float]) -> None:
-    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-    print(
-        f"{name}: {median(ours):.3f} s against {median(theirs):.3f} s, "
-        f"ratio {median(ratios):.1f} ({ratios[0]:.1f} to {ratios[-1]:.1f})"
-    )
+N, D, BLOCK = 10_000, 15, 1000
 
 
 def points_and_scores() -> tuple[np.ndarray, np.ndarray]:
