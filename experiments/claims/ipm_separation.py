@@ -49,8 +49,8 @@ class IPMSeparation(Claim):
 
     def __init__(self) -> None:
         self.presets = {
-            "quick": Preset(_grid(64, 50_000), 8, {"neurons": 512, "data_sets": 16}),
-            "paper": Preset(_grid(256, 1_000_000), 10, {"neurons": 2048, "data_sets": 4}),
+            "quick": Preset(_grid(64, 10_000), 8, {"neurons": 512, "data_sets": 40}),
+            "paper": Preset(_grid(128, 300_000), 10, {"neurons": 1024, "data_sets": 8}),
         }
 
     def cost(self, condition: Condition) -> float:
