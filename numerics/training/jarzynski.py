@@ -4,10 +4,14 @@ The gradient of the loss needs means under the model, which walkers supply. As t
 from f to f' under a walker at x, its log-weight grows by :math:`f(x) - f'(x)`, before a Metropolis
 step moves it that leaves the new model invariant. As in annealed importance sampling the weights
 then have the mean :math:`Z` and the weighted walkers the law of the model, at every time and for
-any speed of the training [carbone2023jarzynski]_. (The path of the energies depends on all walkers
-a little, which shifts log Z by a term of order 1 / number of walkers.) Walkers live on islands,
-each of which resamples its own when their weights are worth too few; the spread of the islands'
-estimates is the error of log Z.
+any speed of the training [carbone2023jarzynski]_.
+
+That holds for energies that do not depend on the walkers. The network runs after the fluctuations
+of the walkers that it is trained with, so that their own estimate of log Z drifts at every step, by
+the step size times the variance of the gradient: at the optimum too, where it adds up for ever. So
+there are two groups of walkers. One leads the network; the other follows, its Z is unbiased, and
+log Z is read off it alone. Walkers live on islands, each of which resamples its own when their
+weights are worth too few; the spread of the islands' estimates is the error of log Z.
 
 Two popular shortcuts are here to be compared with. *Persistent* contrastive divergence keeps the
 walkers and drops the weights: walkers lag behind, and do not pass between modes. *Contrastive*
@@ -44,7 +48,7 @@ class State(NamedTuple):
     weights : ndarray of shape (m,)
     alpha : int
     walkers : sampling.mala.State
-        Those of all islands, one after the other.
+        Those of all islands, one after the other: the first half of the islands leads.
     log_weights : ndarray of shape (n_islands, n_walkers)
     log_factors : ndarray of shape (n_islands,)
         Logarithms of the mean weights that resampling has taken out.
@@ -59,7 +63,7 @@ class State(NamedTuple):
 
 
 class Info(NamedTuple):
-    """Effective part of the walkers, the share of moves accepted, and islands resampled."""
+    """Effective part of the leading walkers, share of moves accepted, and islands resampled."""
 
     ess: float
     acceptance_rate: float
@@ -71,7 +75,7 @@ def init(
     weights: ArrayLike,
     alpha: int = 1,
     n_walkers: int = 1000,
-    n_islands: int = 16,
+    n_islands: int = 32,
     rng: np.random.Generator | int | None = None,
 ) -> State:
     """Start from uniform walkers, weighted by the network that training starts from.
@@ -83,7 +87,7 @@ def init(
     alpha : {1, 2, 3}
         Power of the activation.
     n_walkers, n_islands : int
-        Walkers of each island, and islands, at least two.
+        Walkers of each island, and islands: half of them lead, and at least two follow.
     rng : numpy.random.Generator or int, optional
 
     Returns
@@ -98,7 +102,8 @@ def init(
     if check_alpha(alpha) == 0:
         raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
     check_count(n_walkers, "n_walkers", 2)
-    check_count(n_islands, "n_islands", 2)
+    if check_count(n_islands, "n_islands", 4) % 2:
+        raise ValueError(f"n_islands must be even, but it is {n_islands}.")
     neurons, weights = np.array(neurons, np.float64), np.array(weights, np.float64)
     X = sphere.uniform(n_islands * n_walkers, neurons.shape[1], rng)
     walkers = mala.init(X, *_model(neurons, weights, alpha))
@@ -156,10 +161,11 @@ def step(
         model = _model(state.neurons, state.weights, state.alpha)
         walkers = mala.init(start, *model)
         walkers, accepted = _move(walkers, model, n_moves, walker_step_size, rng)
-    shares = np.full(len(walkers.X), 1 / len(walkers.X))
+    leading = len(state.log_factors) // 2
+    shares = np.full(len(walkers.X) // 2, 2 / len(walkers.X))
     if correction == "jarzynski":
-        shares = softmax(state.log_weights + state.log_factors[:, None]).ravel()
-    neurons, weights = _descend(state, X, walkers.X, shares, step_size, feature_rate)
+        shares = softmax((state.log_weights + state.log_factors[:, None])[:leading]).ravel()
+    neurons, weights = _descend(state, X, walkers.X[: len(shares)], shares, step_size, feature_rate)
     model = _model(neurons, weights, state.alpha)
     moved = mala.init(walkers.X, *model)
     growth = (walkers.energy - moved.energy).reshape(state.log_weights.shape)
@@ -169,20 +175,22 @@ def step(
         moved, log_weights, log_factors, n_resampled = _resample(
             moved, log_weights, log_factors, rng
         )
-        ess = effective_sample_size((log_weights + log_factors[:, None]).ravel())
+        total = (log_weights + log_factors[:, None])[:leading]
+        ess = effective_sample_size(total.ravel()) / total.size
     else:
         # The weights of the start stay; what is added is the mean over the walkers as they are.
         log_factors = log_factors + _log_mean(growth)
-        ess = float(growth.size)
+        ess = 1.0
     if correction != "contrastive":
         moved, accepted = _move(moved, model, n_moves, walker_step_size, rng)
     new = State(neurons, weights, state.alpha, moved, log_weights, log_factors)
-    return new, Info(ess / growth.size, accepted, n_resampled)
+    return new, Info(ess, accepted, n_resampled)
 
 
 def log_partition(state: State) -> Estimate:
-    """Estimate log Z by the mean over islands of the estimates of Z, with the error they show."""
-    logs = state.log_factors + _log_mean(state.log_weights)
+    """Estimate log Z by the mean of Z over the islands that follow, with the error they show."""
+    following = len(state.log_factors) // 2
+    logs = (state.log_factors + _log_mean(state.log_weights))[following:]
     shares = softmax(logs)
     n = len(logs)
     error = np.sqrt(n / (n - 1) * np.sum((shares - 1 / n) ** 2))
