@@ -52,7 +52,7 @@ class JarzynskiUnbiased(Claim):
             for correction in (JARZYNSKI, PERSISTENT, CONTRASTIVE)
         )
         self.presets = {
-            "quick": Preset(grid, 4, {"walkers": 500, "islands": 64}),
+            "quick": Preset(grid, 4, {"walkers": 250, "islands": 64}),
             "paper": Preset(grid, 8, {"walkers": 2000, "islands": 64}),
         }
 
