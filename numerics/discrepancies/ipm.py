@@ -187,7 +187,7 @@ def f2_ipm(
         square, variance = _by_features(X, Y, neurons, alpha, group_size)
     error = float(np.sqrt(variance))
     value = float(np.sign(square) * np.sqrt(abs(square)))
-    scale = 2 * np.sqrt(max(abs(square), error))
+    scale = 2 * float(np.sqrt(max(abs(square), error)))
     return F2IPM(value, error / scale if scale > 0 else 0.0, square, error)
 
 
