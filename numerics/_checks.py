@@ -89,6 +89,22 @@ def check_sphere(
     return array
 
 
+def check_pair(X: ArrayLike, Y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return two samples of at least two points each as `check_samples` does, of one dimension.
+
+    Raises
+    ------
+    ValueError
+        If either is refused, or they differ in their number of columns.
+    """
+    X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
+    if X.shape[1] != Y.shape[1]:
+        raise ValueError(
+            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
+        )
+    return X, Y
+
+
 def check_vector(c: ArrayLike, n: int | None = None, name: str = "c") -> np.ndarray:
     """Return `c` as a finite vector of floats, of length `n` where `n` is given.
 

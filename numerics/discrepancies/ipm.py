@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._arc_cosine_kernels import STRIPS, pair_sums
-from .._checks import check_alpha, check_count, check_group_size, check_samples, check_sphere
+from .._checks import check_alpha, check_count, check_group_size, check_pair, check_sphere
 from .._feature_kernels import kernels
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
@@ -204,11 +204,7 @@ def mean_difference(X: ArrayLike, Y: ArrayLike, neurons: ArrayLike, alpha: int =
 
 
 def _pair(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray, NDArray]:
-    X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
-    if X.shape[1] != Y.shape[1]:
-        raise ValueError(
-            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
-        )
+    X, Y = check_pair(X, Y)
     dtype = np.result_type(X, Y)
     return X.astype(dtype, copy=False), Y.astype(dtype, copy=False)
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._arc_cosine_kernels import profile
-from .._checks import check_alpha, check_count, check_samples, check_sphere
+from .._checks import check_alpha, check_count, check_pair, check_sphere
 from .._tiles import TILE, tiles
 from .._two_sample_kernels import direction_slopes, neuron_slopes, sliced_distances
 from ..ascent import climb
@@ -85,11 +85,7 @@ def two_sample_test(
         If the dimensions of the points differ, those for "f2" are off the sphere, or an option is
         out of range.
     """
-    X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
-    if X.shape[1] != Y.shape[1]:
-        raise ValueError(
-            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
-        )
+    X, Y = check_pair(X, Y)
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {METRICS}, but it is {metric!r}.")
     if check_alpha(alpha) == 0 and metric == "f1":

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._checks import check_count, check_samples, check_sphere
+from .._checks import check_count, check_pair, check_sphere
 from ..ascent import climb
 from ..sampling.diagnostics import Estimate
 
@@ -67,7 +67,7 @@ def sliced_wasserstein(
     ValueError
         If the dimensions differ or a direction is not a unit vector.
     """
-    X, Y = _pair(X, Y)
+    X, Y = check_pair(X, Y)
     chosen = _directions(X.shape[1], n_projections, directions, rng)
     x, y, widths = _quantiles(len(X), len(Y))
     distances = []
@@ -110,7 +110,7 @@ def sliced_lower_bound(
     ValueError
         If the dimensions differ or a direction is not a unit vector.
     """
-    X, Y = _pair(X, Y)
+    X, Y = check_pair(X, Y)
     chosen = _directions(X.shape[1], n_projections, directions, rng)
     bounds = [
         witness(own).mean(axis=1, dtype=np.float64) - witness(other).mean(axis=1, dtype=np.float64)
@@ -149,7 +149,7 @@ def max_sliced_wasserstein(
     ValueError
         If the dimensions differ.
     """
-    X, Y = _pair(X, Y)
+    X, Y = check_pair(X, Y)
     n_starts = check_count(n_starts, "n_starts", 2)
     d = X.shape[1]
     points = np.concatenate([X, Y])
@@ -221,12 +221,3 @@ def _directions(
 
 def _mean(values: NDArray) -> Estimate:
     return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))))
-
-
-def _pair(X: ArrayLike, Y: ArrayLike) -> tuple[NDArray, NDArray]:
-    X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
-    if X.shape[1] != Y.shape[1]:
-        raise ValueError(
-            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
-        )
-    return X, Y
