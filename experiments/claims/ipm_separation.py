@@ -49,8 +49,8 @@ class IPMSeparation(Claim):
 
     def __init__(self) -> None:
         self.presets = {
-            "quick": Preset(_grid(64, 10_000), 8, {"neurons": 512, "data_sets": 40}),
-            "paper": Preset(_grid(128, 100_000), 10, {"neurons": 1024, "data_sets": 24}),
+            "quick": Preset(_grid(64, 3_000), 8, {"neurons": 512, "data_sets": 130}),
+            "paper": Preset(_grid(128, 30_000), 10, {"neurons": 1024, "data_sets": 80}),
         }
 
     def cost(self, condition: Condition) -> float:
