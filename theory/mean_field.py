@@ -1,4 +1,4 @@
-r"""Networks of m particles about their mean-field limit, and what training calls its quantities.
+r"""How networks of m particles fluctuate about their mean-field limit.
 
 Particles :math:`(c_j, \theta_j)`, drawn independently from a law with the energy
 :math:`f(x) = E\,c\,\sigma(\langle\theta, x\rangle)`, have an energy

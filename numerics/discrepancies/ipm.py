@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._arc_cosine_kernels import STRIPS, pair_sums
+from .._arc_cosine_kernels import STRIPS, factor, pair_sums
 from .._checks import check_alpha, check_count, check_group_size, check_pair, check_sphere
 from .._feature_kernels import kernels
 from .._tiles import TILE, tiled_vector, tiles
@@ -256,12 +256,11 @@ def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDAr
     rows = np.zeros((len(points), TILE))
     columns, squares = np.zeros((STRIPS, len(others), TILE)), np.zeros(STRIPS)
     pair_sums(d, alpha, X.itemsize)(points, others, n, m, same, rows, columns, squares)
-    # The loops leave out the constant factor of the kernel.
-    factor = 1 / (2 * np.pi * np.prod([d + 2.0 * i for i in range(alpha)]))
+    scale = factor(d, alpha)
     of_rows, of_columns = rows.ravel()[:n], columns.sum(axis=0).ravel()[:m]
     if same:
         of_rows = of_rows + of_columns
-    return factor * of_rows, factor * of_columns, float(factor**2 * squares.sum())
+    return scale * of_rows, scale * of_columns, float(scale**2 * squares.sum())
 
 
 def _by_features(

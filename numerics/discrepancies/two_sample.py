@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._arc_cosine_kernels import profile
+from .._arc_cosine_kernels import factor, profile
 from .._checks import check_alpha, check_count, check_pair, check_sphere
 from .._tiles import TILE, tiles
 from .._two_sample_kernels import direction_slopes, neuron_slopes, sliced_distances
@@ -162,8 +162,6 @@ def _f1(
 def _f2(pooled: NDArray, alpha: int) -> Distances:
     """U-statistics; the kernel is computed once for each batch."""
     n, d = pooled.shape
-    # What the compiled profile leaves out.
-    factor = 1 / (2 * np.pi * np.prod([d + 2.0 * i for i in range(alpha)]))
     compiled = profile(alpha, pooled.itemsize)
 
     def distances(masses: NDArray) -> NDArray:
@@ -190,7 +188,7 @@ def _f2(pooled: NDArray, alpha: int) -> Distances:
         across = touching - inside
         outside = total - 2 * touching + inside
         square = inside / (size * (size - 1)) + outside / (other * (other - 1))
-        return factor * (square - 2 * across / (size * other))
+        return factor(d, alpha) * (square - 2 * across / (size * other))
 
     return distances
 

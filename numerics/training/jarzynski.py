@@ -28,7 +28,7 @@ from scipy.special import logsumexp, softmax
 
 from .. import features, sphere
 from .._checks import check_alpha, check_count, check_nonnegative, check_positive, check_sphere
-from ..sampling import mala
+from ..sampling import mala, reweighting
 from ..sampling.diagnostics import Estimate
 from ..sampling.reweighting import effective_sample_size, resample
 
@@ -191,10 +191,8 @@ def log_partition(state: State) -> Estimate:
     """Estimate log Z by the mean of Z over the islands that follow, with the error they show."""
     following = len(state.log_factors) // 2
     logs = (state.log_factors + _log_mean(state.log_weights))[following:]
-    shares = softmax(logs)
-    n = len(logs)
-    error = np.sqrt(n / (n - 1) * np.sum((shares - 1 / n) ** 2))
-    return Estimate(float(logsumexp(logs) - np.log(n)), float(error))
+    estimate = reweighting.log_partition(logs, min_ess=0)
+    return Estimate(estimate.value, estimate.se)
 
 
 def _model(

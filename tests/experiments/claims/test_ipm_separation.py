@@ -74,9 +74,7 @@ def test_measure(claim):
     assert found["f2_square"] == pytest.approx(exact["f2_square"], rel=0.3)
 
 
-def test_plug_in(claim, monkeypatch):
-    """Of a sample in chunks: the noise is that of 3000 points, not of 1000."""
-    monkeypatch.setattr(module, "CHUNK", 1000)
+def test_plug_in(claim):
     condition = {"d": 6, "points": module.INDEPENDENT, "n": 3000}
     found = claim.measure(condition, np.random.default_rng(2), {"neurons": 500, "data_sets": 2})
     assert found["f2_square"] == pytest.approx(separation.ipm_plug_in(6, 6, 3000) ** 2, rel=0.6)
