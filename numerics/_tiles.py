@@ -16,6 +16,8 @@ from ._jit import kernel
 
 TILE = 256
 NEURON_BLOCK = 64
+# At least so many pieces, where the work allows it: threads may differ in speed.
+MIN_JOBS = 16
 # Rows that meet a tile together, so that what is loaded of the tile is used four times.
 ROWS = 4
 # Longer inner products than this are not unrolled: the dimension is then read at run time.
