@@ -12,7 +12,7 @@ def claim():
     return registry.get("dual-time-scales")
 
 
-def simulate(claim, *, factor=1.0, flat=False, repetitions=24, noise=0.7):
+def simulate(claim, *, factor=1.0, flat=False, repetitions=24, noise=0.5):
     """Divergences of the predicted mean, with the scatter of a square of few normal numbers."""
     rng, grid, results = np.random.default_rng(0), claim.presets["quick"], []
     for condition in grid.conditions:
