@@ -1,0 +1,293 @@
+r"""Score matching of a shallow energy, implicit or by denoising, as a function of the network.
+
+The Fisher divergence from the data, :math:`\frac12 E\,|\nabla_S f - \nabla_S f_*|^2`, is
+
+.. math:: J(f) = E\left[\tfrac12 |\nabla_S f|^2 - \Delta_S f\right]
+
+up to a constant, by parts: implicit score matching, which needs neither log Z nor the score of the
+data. Denoising moves the data instead, :math:`y = \exp_x(v)` with tangent
+:math:`v \sim N(0, \eta^2 I)` and :math:`r = |v| < \pi`. With respect to tau the density of y given
+x is proportional to :math:`e^{-r^2/2\eta^2} (r/\sin r)^{d-2}`; its score points back to x,
+
+.. math:: g = \left[\frac{r}{\eta^2} - (d-2)\left(\frac1r - \cot r\right)\right]
+          \frac{\log_y x}{r}, \qquad
+   D(f) = E\left[\tfrac12 |\nabla_S f(y)|^2 + \langle \nabla_S f(y), g\rangle\right],
+
+which is :math:`\frac12 E|s - g|^2` for :math:`s = -\nabla_S f` up to a constant. The least D has the
+score of the density of y. Each point is moved by v and by -v, so that what is left of the noise does
+not grow as eta falls, except at kinks. Derived here; the limit of dual training with walkers that
+restart at the data is the first of the two [domingoenrich2021dual]_.
+
+Both are convex over measures :math:`f = \int \sigma(\langle\theta,\cdot\rangle)\,d\gamma(\theta)`,
+with the same quadratic part and
+
+.. math:: \psi(\theta) = E\left[\langle \nabla_S f + g, \nabla_S \sigma_\theta\rangle\right]
+   \quad\text{or}\quad
+   E\left[\langle \nabla_S f, \nabla_S \sigma_\theta\rangle - \Delta_S \sigma_\theta\right] .
+
+Of a ReLU network the Laplacian has a delta at each neuron's hyperplane: J asks for the density of
+the data there, which a sample tells only after smoothing. The activation is therefore convolved
+with a bump of half-width h over cosines, as is explained in `_score_matching_kernels`; J is then
+exactly that of the smoothed energy. The trained network is used with the true activation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import sphere
+from .._jit import one_thread
+from .._score_matching_kernels import kernels
+from .._tiles import tiled_vector, tiles
+from . import sparse
+from .stein import ScoreField, from_polar, polar
+
+__all__ = ["ScoreMatching", "bump_width", "fit", "move", "noise_level"]
+
+# Pairs +v, -v for each point. Beyond four the noise of the data themselves is larger.
+N_PAIRS = 4
+# Standard deviations in the half-width of the bump.
+HALF_WIDTH = np.sqrt(7.0)
+# Decrease of the loss, of order one for an energy of order one, that is not worth another step.
+TRIAL_TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True)
+class ScoreMatching:
+    """Points, what is linear in the score there, and the power of the activation.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n * copies, d)
+        Points of the sphere, copies of one data point in a row; their type is that of the
+        computation.
+    targets : ndarray of shape (n * copies, d)
+        The score g of the noise; zero for implicit score matching.
+    implicit : bool
+        Whether the Laplacian counts.
+    copies : int
+        Points for each data point.
+    alpha : {1, 2, 3}
+    half_width : float
+        Of the bump, for alpha = 1 and 2.
+    """
+
+    X: NDArray
+    targets: NDArray
+    implicit: bool
+    copies: int
+    alpha: int
+    half_width: float
+    data: NDArray
+    mass: NDArray
+
+    @classmethod
+    def of_implicit(cls, X: NDArray, alpha: int, half_width: float | None = None) -> Self:
+        """Take the data (n, d) as they are; the half-width is that of the rule unless given."""
+        if half_width is None:
+            half_width = bump_width(*X.shape)
+        return cls._of(X, np.zeros_like(X), True, 1, alpha, half_width)
+
+    @classmethod
+    def of_denoising(
+        cls,
+        X: NDArray,
+        alpha: int,
+        noise: float,
+        rng: np.random.Generator,
+        half_width: float | None = None,
+        n_pairs: int = N_PAIRS,
+    ) -> Self:
+        """Move each of the data (n, d) by noise of this standard deviation, and its opposite.
+
+        The bump has that standard deviation too unless its half-width is given: the smoothed
+        network then matches the energy of the moved data, and the true one that of the data.
+        """
+        if half_width is None:
+            half_width = HALF_WIDTH * noise
+        moved, targets = move(np.repeat(X, n_pairs, axis=0), noise, rng)
+        shape = (-1, X.shape[1])
+        return cls._of(
+            moved.reshape(shape), targets.reshape(shape), False, 2 * n_pairs, alpha, half_width
+        )
+
+    @classmethod
+    def _of(
+        cls,
+        X: NDArray,
+        targets: NDArray,
+        implicit: bool,
+        copies: int,
+        alpha: int,
+        half_width: float,
+    ) -> Self:
+        mass = np.full(len(X), implicit / len(X), X.dtype)
+        return cls(
+            X, targets, implicit, copies, alpha, half_width, tiles(X), tiled_vector(mass)
+        )
+
+    def evaluate(self, neurons: NDArray, weights: NDArray) -> tuple[float, ScoreField]:
+        """Return the loss and its derivative in the scores."""
+        scores, laplacians = self.at_points(neurons, weights)
+        field = (scores - self.targets) / len(self.X)
+        value = float(np.mean(self._terms(scores, laplacians)))
+        return value, ScoreField(tiles(field.astype(self.X.dtype, copy=False)))
+
+    def at_points(self, neurons: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+        """Return scores, (n * copies, d), and Laplacians, (n * copies,), of the smoothed energy."""
+        n, d = self.X.shape
+        lengths, units = polar(neurons)
+        gradient, laplacian = np.empty(self.data.shape), np.empty(self.mass.shape)
+        kernels(d, self.alpha).evaluate(
+            self.data,
+            self._cast(units),
+            self._cast(weights * lengths**self.alpha),
+            self._scalar(),
+            gradient,
+            laplacian,
+        )
+        slopes = gradient.transpose(0, 2, 1).reshape(-1, d)[:n]
+        return -sphere.tangent(self.X, slopes), laplacian.ravel()[:n]
+
+    def gradient(
+        self, neurons: NDArray, weights: NDArray, field: ScoreField
+    ) -> tuple[NDArray, NDArray]:
+        """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
+        lengths, units = polar(neurons)
+        grad_units, grad_scaled = np.empty(neurons.shape), np.empty(len(weights))
+        kernels(neurons.shape[1], self.alpha).pull_back(
+            self.data,
+            field.data,
+            self.mass,
+            self._cast(units),
+            self._cast(weights * lengths**self.alpha),
+            self._scalar(),
+            grad_units,
+            grad_scaled,
+        )
+        slopes = from_polar(neurons, weights, self.alpha, grad_units, grad_scaled)
+        return -slopes[0], -slopes[1]
+
+    def psi(self, neurons: NDArray, field: ScoreField) -> tuple[NDArray, NDArray]:
+        """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
+        m = len(neurons)
+        slopes, values = self.gradient(neurons, np.ones(m), field)
+        return m * values, m * slopes
+
+    def curvature(self, neuron: NDArray, field: ScoreField) -> float:
+        """Return the second derivative of the loss along the mass of a unit neuron."""
+        scores, _ = self.at_points(neuron[None], np.ones(1))
+        return float(np.mean(np.sum(scores**2, axis=1, dtype=np.float64)))
+
+    def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
+        """Return one number for each data point, (n,): their mean is the loss."""
+        terms = self._terms(*self.at_points(neurons, weights))
+        return terms.reshape(-1, self.copies).mean(axis=1)
+
+    def screen(self, field: ScoreField, n_points: int) -> tuple[Self, ScoreField]:
+        """Return all points, which are few beside a sample of tau."""
+        return self, field
+
+    def coarse(self) -> Self:
+        """Return the loss in float32."""
+        if self.X.dtype == np.float32:
+            return self
+        single = {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
+        return replace(self, **single)
+
+    def _terms(self, scores: NDArray, laplacians: NDArray) -> NDArray:
+        scores = scores.astype(np.float64, copy=False)
+        terms = np.sum(scores * (scores / 2 - self.targets), axis=1)
+        return terms - laplacians if self.implicit else terms
+
+    def _scalar(self) -> np.floating:
+        return self.X.dtype.type(self.half_width)
+
+    def _cast(self, array: NDArray) -> NDArray:
+        return np.ascontiguousarray(array, self.X.dtype)
+
+
+ARRAYS = ("X", "targets", "data", "mass")
+
+
+def move(X: NDArray, noise: float, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    r"""Move points along geodesics by Gaussian tangents, and by their opposites.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Points of the sphere.
+    noise : float
+        Standard deviation in each of the d - 1 directions, in radians. Tangents of length pi or
+        more are drawn again.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    moved : ndarray of shape (n, 2, d)
+    targets : ndarray of shape (n, 2, d)
+        Gradient at the moved point of the log-density, with respect to tau, of moves from x.
+    """
+    n, d = X.shape
+    v = np.empty((n, d))
+    missing = np.arange(n)
+    while len(missing):
+        v[missing] = noise * sphere.tangent(X[missing], rng.standard_normal((len(missing), d)))
+        missing = missing[np.linalg.norm(v[missing], axis=1) >= np.pi]
+    r = np.linalg.norm(v, axis=1)[:, None, None]
+    direction = np.stack([v, -v], axis=1) / np.maximum(r, 1e-300)
+    start = X[:, None, :]
+    moved = np.cos(r) * start + np.sin(r) * direction
+    # Near zero the two terms cancel.
+    bent = np.where(r < 1e-4, r / 3, 1 / np.maximum(r, 1e-4) - 1 / np.tan(np.maximum(r, 1e-4)))
+    pull = r / noise**2 - (d - 2) * bent
+    return moved, pull * (np.sin(r) * start - np.cos(r) * direction)
+
+
+def bump_width(n: int, d: int) -> float:
+    return float(BUMP * d**-0.5 * (d / n) ** (1 / 3))
+
+
+def noise_level(n: int, d: int) -> float:
+    return float(NOISE * d**-0.5 * (d / n) ** (1 / 5))
+
+
+BUMP, NOISE = 4.0, 1.0
+
+
+@one_thread()
+def fit(
+    X: NDArray,
+    loss_of: Callable[[NDArray], ScoreMatching],
+    rng: np.random.Generator,
+    penalty: float | None = None,
+    max_atoms: int = 32,
+) -> sparse.SparseFit:
+    """Fit atoms to data by the conditional gradient of `sparse`.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+        Points of the sphere, float64.
+    loss_of : callable
+        Returns the loss of some of the points, with the same bump or noise for any number of them.
+    rng, penalty, max_atoms
+        As in `sparse.fit`; held-out data choose by the same loss.
+
+    Returns
+    -------
+    SparseFit
+        The certificate is that of the smoothed activation.
+    """
+    return sparse.fit_loss(
+        X,
+        loss_of,
+        lambda points: loss_of(points).coarse(),
+        rng,
+        penalty,
+        max_atoms,
+        TRIAL_TOLERANCE,
+    )
