@@ -30,7 +30,7 @@ def kernels(d: int, alpha: int) -> SimpleNamespace:
     return SimpleNamespace(profile=_compile_profile(alpha), **_compile(static_dimension(d), alpha))
 
 
-@kernel(inline="always")
+@kernel
 def _derivatives(t, alpha, h):
     """The first three derivatives of the smoothed activation."""
     number = type(t)
@@ -49,18 +49,20 @@ def _derivatives(t, alpha, h):
     return number(2) * (h * inside + max(t - h, number(0))), number(2) * step, number(2) * bump
 
 
-@kernel(inline="always")
-def _laplacian(t, first, second, d):
+@kernel
+def _laplacian(t, first, second, degree):
     """The Laplacian of the activation on the sphere."""
-    return (type(t)(1) - t * t) * second - type(t)(d - 1) * t * first
+    return (type(t)(1) - t * t) * second - degree * t * first
 
 
 @functools.cache
 def _compile(static_d: int, alpha: int) -> dict:
-    @parallel_kernel
+    @kernel
     def evaluate(X, neurons, weights, h, gradient, laplacian):
         m, d = neurons.shape
-        for tile in numba.prange(X.shape[0]):
+        degree = X.dtype.type(d - 1)
+        two = X.dtype.type(2)
+        for tile in range(X.shape[0]):
             points = X[tile]
             t = np.empty(TILE, X.dtype)
             curved = np.empty(TILE, X.dtype)
@@ -76,7 +78,7 @@ def _compile(static_d: int, alpha: int) -> dict:
                     project(points, theta, static_d, t)
                     for s in range(TILE):
                         first, second, _ = _derivatives(t[s], alpha, h)
-                        curved[s] += weight * _laplacian(t[s], first, second, d)
+                        curved[s] += weight * _laplacian(t[s], first, second, degree)
                         t[s] = weight * first
                     for i in range(d):
                         row = partial[i]
@@ -88,10 +90,12 @@ def _compile(static_d: int, alpha: int) -> dict:
                     for s in range(TILE):
                         gradient[tile, i, s] += partial[i, s] / m
 
-    @parallel_kernel
+    @kernel
     def pull_back(X, field, mass, neurons, weights, h, grad_neurons, grad_weights):
         m, d = neurons.shape
-        for block in numba.prange((m + NEURON_BLOCK - 1) // NEURON_BLOCK):
+        degree = X.dtype.type(d - 1)
+        two = X.dtype.type(2)
+        for block in range((m + NEURON_BLOCK - 1) // NEURON_BLOCK):
             t = np.empty(TILE, X.dtype)
             along = np.empty(TILE, X.dtype)
             start = block * NEURON_BLOCK
@@ -108,9 +112,9 @@ def _compile(static_d: int, alpha: int) -> dict:
                     for s in range(TILE):
                         u = t[s]
                         first, second, third = _derivatives(u, alpha, h)
-                        value += first * along[s] + masses[s] * _laplacian(u, first, second, d)
-                        bent = (one - u * u) * third - X.dtype.type(d + 1) * u * second
-                        bent -= X.dtype.type(d - 1) * first
+                        value += first * along[s] + masses[s] * _laplacian(u, first, second, degree)
+                        bent = (one - u * u) * third - (degree + two) * u * second
+                        bent -= degree * first
                         along[s] = second * along[s] + masses[s] * bent
                         t[s] = first
                     grad_weights[j] += value
@@ -130,14 +134,15 @@ def _compile(static_d: int, alpha: int) -> dict:
 
 @functools.cache
 def _compile_profile(alpha: int):
-    @parallel_kernel
+    @kernel
     def profile(cosines, d, h, slopes, laplacians):
         """Fill with the slope and the Laplacian of the activation at cosines, all (n, m)."""
-        for i in numba.prange(len(cosines)):
+        degree = cosines.dtype.type(d - 1)
+        for i in range(len(cosines)):
             for j in range(cosines.shape[1]):
                 t = cosines[i, j]
                 first, second, _ = _derivatives(t, alpha, h)
                 slopes[i, j] = first
-                laplacians[i, j] = _laplacian(t, first, second, d)
+                laplacians[i, j] = _laplacian(t, first, second, degree)
 
     return profile
