@@ -45,7 +45,7 @@ from .._tiles import tiled_vector, tiles
 from . import sparse
 from .stein import ScoreField, from_polar, polar
 
-__all__ = ["ScoreMatching", "bump_width", "fit", "move", "noise_level"]
+__all__ = ["ScoreMatching", "bump_width", "denoising", "fit", "implicit", "move", "noise_level"]
 
 # Pairs +v, -v for each point. Beyond four the noise of the data themselves is larger.
 N_PAIRS = 4
@@ -73,8 +73,8 @@ class ScoreMatching:
     copies : int
         Points for each data point.
     alpha : {1, 2, 3}
-    half_width : float
-        Of the bump, for alpha = 1 and 2.
+    half_width, quadratic_width : float
+        Of the bumps in the linear and in the quadratic part, for alpha = 1 and 2.
     """
 
     X: NDArray
@@ -83,7 +83,9 @@ class ScoreMatching:
     copies: int
     alpha: int
     half_width: float
+    quadratic_width: float
     data: NDArray
+    pull: NDArray
     mass: NDArray
 
     @classmethod
@@ -91,7 +93,7 @@ class ScoreMatching:
         """Take the data (n, d) as they are; the half-width is that of the rule unless given."""
         if half_width is None:
             half_width = bump_width(*X.shape)
-        return cls._of(X, np.zeros_like(X), True, 1, alpha, half_width)
+        return cls._of(X, np.zeros_like(X), True, 1, alpha, half_width, half_width / np.sqrt(2))
 
     @classmethod
     def of_denoising(
@@ -103,18 +105,19 @@ class ScoreMatching:
         half_width: float | None = None,
         n_pairs: int = N_PAIRS,
     ) -> Self:
-        """Move each of the data (n, d) by noise of this standard deviation, and its opposite.
-
-        Unless given, the half-width is that of the implicit loss and of a bump with the standard
-        deviation of the noise together: the smoothed network then stands for the energy of the
-        moved data, and the true one for that of the data.
-        """
+        """Move each of the data (n, d) by noise of this standard deviation, and its opposite."""
         if half_width is None:
-            half_width = float(np.hypot(bump_width(*X.shape), HALF_WIDTH * noise))
+            half_width = bump_width(*X.shape)
         moved, targets = move(np.repeat(X, n_pairs, axis=0), noise, rng)
-        shape = (-1, X.shape[1])
+        d = X.shape[1]
         return cls._of(
-            moved.reshape(shape), targets.reshape(shape), False, 2 * n_pairs, alpha, half_width
+            moved.reshape(-1, d),
+            targets.reshape(-1, d),
+            False,
+            2 * n_pairs,
+            alpha,
+            half_width,
+            float(np.hypot(half_width, HALF_WIDTH * noise) / np.sqrt(2)),
         )
 
     @classmethod
@@ -126,21 +129,41 @@ class ScoreMatching:
         copies: int,
         alpha: int,
         half_width: float,
+        quadratic_width: float,
     ) -> Self:
         mass = np.full(len(X), implicit / len(X), X.dtype)
         return cls(
-            X, targets, implicit, copies, alpha, half_width, tiles(X), tiled_vector(mass)
+            X,
+            targets,
+            implicit,
+            copies,
+            alpha,
+            half_width,
+            quadratic_width,
+            tiles(X),
+            tiles(-targets / len(X)),
+            tiled_vector(mass),
         )
 
     def evaluate(self, neurons: NDArray, weights: NDArray) -> tuple[float, ScoreField]:
-        """Return the loss and its derivative in the scores."""
-        scores, laplacians = self.at_points(neurons, weights)
-        field = (scores - self.targets) / len(self.X)
-        value = float(np.mean(self._terms(scores, laplacians)))
-        return value, ScoreField(tiles(field.astype(self.X.dtype, copy=False)))
+        """Return the loss, and the derivative of its quadratic part in the scores."""
+        scores = self.scores(neurons, weights)
+        value = np.mean(np.sum(scores**2, axis=1)) / 2 + np.mean(self.linear(neurons, weights))
+        field = (scores / len(self.X)).astype(self.X.dtype, copy=False)
+        return float(value), ScoreField(tiles(field))
 
-    def at_points(self, neurons: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
-        """Return scores, (n * copies, d), and Laplacians, (n * copies,), of the smoothed energy."""
+    def scores(self, neurons: NDArray, weights: NDArray) -> NDArray:
+        """Return the scores at the points, (n * copies, d), of the quadratic part."""
+        return self._at_points(neurons, weights, self.quadratic_width)[0]
+
+    def linear(self, neurons: NDArray, weights: NDArray) -> NDArray:
+        """Return the linear part at the points, (n * copies,)."""
+        scores, laplacians = self._at_points(neurons, weights, self.half_width)
+        return -laplacians if self.implicit else -np.sum(scores * self.targets, axis=1)
+
+    def _at_points(
+        self, neurons: NDArray, weights: NDArray, half_width: float
+    ) -> tuple[NDArray, NDArray]:
         n, d = self.X.shape
         lengths, units = polar(neurons)
         gradient, laplacian = np.empty(self.data.shape), np.empty(self.mass.shape)
@@ -148,7 +171,7 @@ class ScoreMatching:
             self.data,
             self._cast(units),
             self._cast(weights * lengths**self.alpha),
-            self._scalar(),
+            self.X.dtype.type(half_width),
             gradient,
             laplacian,
         )
@@ -160,18 +183,24 @@ class ScoreMatching:
     ) -> tuple[NDArray, NDArray]:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
         lengths, units = polar(neurons)
-        grad_units, grad_scaled = np.empty(neurons.shape), np.empty(len(weights))
-        kernels(neurons.shape[1], self.alpha).pull_back(
-            self.data,
-            field.data,
-            self.mass,
-            self._cast(units),
-            self._cast(weights * lengths**self.alpha),
-            self._scalar(),
-            grad_units,
-            grad_scaled,
+        m = len(weights)
+        grad_units, grad_scaled = np.empty((2, *neurons.shape)), np.empty((2, m))
+        parts = (
+            (field.data, np.zeros_like(self.mass), self.quadratic_width),
+            (self.pull, self.mass, self.half_width),
         )
-        slopes = from_polar(neurons, weights, self.alpha, grad_units, grad_scaled)
+        for part, (vectors, mass, half_width) in enumerate(parts):
+            kernels(neurons.shape[1], self.alpha).pull_back(
+                self.data,
+                vectors,
+                mass,
+                self._cast(units),
+                self._cast(weights * lengths**self.alpha),
+                self.X.dtype.type(half_width),
+                grad_units[part],
+                grad_scaled[part],
+            )
+        slopes = from_polar(neurons, weights, self.alpha, grad_units.sum(0), grad_scaled.sum(0))
         return -slopes[0], -slopes[1]
 
     def psi(self, neurons: NDArray, field: ScoreField) -> tuple[NDArray, NDArray]:
@@ -182,12 +211,13 @@ class ScoreMatching:
 
     def curvature(self, neuron: NDArray, field: ScoreField) -> float:
         """Return the second derivative of the loss along the mass of a unit neuron."""
-        scores, _ = self.at_points(neuron[None], np.ones(1))
-        return float(np.mean(np.sum(scores**2, axis=1, dtype=np.float64)))
+        scores = self.scores(neuron[None], np.ones(1))
+        return float(np.mean(np.sum(scores**2, axis=1)))
 
     def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
         """Return one number for each data point, (n,): their mean is the loss."""
-        terms = self._terms(*self.at_points(neurons, weights))
+        quadratic = np.sum(self.scores(neurons, weights) ** 2, axis=1) / 2
+        terms = quadratic + self.linear(neurons, weights)
         return terms.reshape(-1, self.copies).mean(axis=1)
 
     def screen(self, field: ScoreField, n_points: int) -> tuple[Self, ScoreField]:
@@ -201,19 +231,11 @@ class ScoreMatching:
         single = {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
         return replace(self, **single)
 
-    def _terms(self, scores: NDArray, laplacians: NDArray) -> NDArray:
-        scores = scores.astype(np.float64, copy=False)
-        terms = np.sum(scores * (scores / 2 - self.targets), axis=1)
-        return terms - laplacians if self.implicit else terms
-
-    def _scalar(self) -> np.floating:
-        return self.X.dtype.type(self.half_width)
-
     def _cast(self, array: NDArray) -> NDArray:
         return np.ascontiguousarray(array, self.X.dtype)
 
 
-ARRAYS = ("X", "targets", "data", "mass")
+ARRAYS = ("X", "targets", "data", "pull", "mass")
 
 
 def move(X: NDArray, noise: float, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
@@ -282,6 +304,20 @@ def noise_level(n: int, d: int) -> float:
     that bias is of the order of the statistical error, :math:`\sqrt{d/n}`, and a small part of it.
     """
     return float(NOISE * d**-0.5 * (d / n) ** (1 / 4))
+
+
+def implicit(n: int, d: int, alpha: int) -> Callable[[NDArray], ScoreMatching]:
+    """Return the implicit loss of some of n points, with the bump for all of them."""
+    half_width = bump_width(n, d)
+    return lambda points: ScoreMatching.of_implicit(points, alpha, half_width)
+
+
+def denoising(
+    n: int, d: int, alpha: int, noise: float, rng: np.random.Generator
+) -> Callable[[NDArray], ScoreMatching]:
+    """Return the denoising loss of some of n points, with the bump for all of them."""
+    half_width = bump_width(n, d)
+    return lambda points: ScoreMatching.of_denoising(points, alpha, noise, rng, half_width)
 
 
 @one_thread()

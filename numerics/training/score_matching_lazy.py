@@ -98,6 +98,7 @@ def _features_of(
         else:
             along = loss.targets[chunk].astype(np.float32) @ neurons.T
             linear += np.einsum("ij,ij->j", slopes, along, dtype=np.float64)
+        profile(cosines, d, np.float32(loss.quadratic_width), slopes, laplacians)
         outer += slopes.T @ slopes
         slopes *= cosines
         radial += slopes.T @ slopes
