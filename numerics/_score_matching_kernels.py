@@ -6,8 +6,9 @@ neuron and :math:`t = \langle\theta, x\rangle`,
 .. math:: \Delta_S \sigma(t) = (1 - t^2)\,\sigma''(t) - (d-1)\, t\, \sigma'(t) .
 
 ``evaluate`` gives both at the points; ``pull_back`` is its transpose, from a field and a mass at
-the points to the neurons; ``profile`` fills matrices of features. Points and fields come in tiles,
-as in `_tiles`, and sums are taken as in `_feature_kernels`.
+the points to the neurons; ``profile`` fills matrices of features. Points and fields come in tiles, as in
+`_tiles`, and sums are taken as in `_feature_kernels`. Training runs on one thread, and so do these
+loops: parallel ones take twice as long to compile.
 
 For alpha = 1 the second derivative of the activation is a delta, and for alpha = 2 the third one
 is. The activation is therefore convolved with the bump
@@ -18,10 +19,9 @@ the standard deviation of the bump is :math:`h/\sqrt7`. For alpha = 3 it is not 
 import functools
 from types import SimpleNamespace
 
-import numba
 import numpy as np
 
-from ._jit import kernel, parallel_kernel
+from ._jit import kernel
 from ._tiles import NEURON_BLOCK, TILE, power, project, static_dimension
 
 
@@ -61,7 +61,6 @@ def _compile(static_d: int, alpha: int) -> dict:
     def evaluate(X, neurons, weights, h, gradient, laplacian):
         m, d = neurons.shape
         degree = X.dtype.type(d - 1)
-        two = X.dtype.type(2)
         for tile in range(X.shape[0]):
             points = X[tile]
             t = np.empty(TILE, X.dtype)

@@ -40,7 +40,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
 
     The energy is :math:`f(x) = \frac1m \sum_j c_j \max(\langle\theta_j, x\rangle, 0)^\alpha`,
     trained by maximum likelihood, or to the least Stein discrepancy, of a kernel or of F1
-    [domingoenrich2021ebm]_, or by score matching. Densities are with respect to the uniform probability measure.
+    [domingoenrich2021ebm]_, or by score matching. Densities are with respect to the uniform
+    probability measure.
 
     Parameters
     ----------
@@ -53,9 +54,9 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         of atoms of the sparse solver (32).
     penalty : float, optional
         Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for every
-        objective but the likelihood, positive. Active: factor on the F1 norm. By default held-out data choose:
-        the penalty (lazy), the number of atoms (sparse), the stopping time (particles); all data
-        are used in the final fit.
+        objective but the likelihood, positive. Active: factor on the F1 norm. By default held-out
+        data choose: the penalty (lazy), the number of atoms (sparse), the stopping time
+        (particles); all data are used in the final fit.
     solver : {"sparse", "particles"}
         Of the active regime: conditional gradient with moving atoms, or the gradient flow of an
         overparametrized network, for the likelihood only.

@@ -13,10 +13,10 @@ x is proportional to :math:`e^{-r^2/2\eta^2} (r/\sin r)^{d-2}`; its score points
           \frac{\log_y x}{r}, \qquad
    D(f) = E\left[\tfrac12 |\nabla_S f(y)|^2 + \langle \nabla_S f(y), g\rangle\right],
 
-which is :math:`\frac12 E|s - g|^2` for :math:`s = -\nabla_S f` up to a constant. The least D has the
-score of the density of y. Each point is moved by v and by -v, so that what is left of the noise does
-not grow as eta falls, except at kinks. Derived here; the limit of dual training with walkers that
-restart at the data is the first of the two [domingoenrich2021dual]_.
+which is :math:`\frac12 E|s - g|^2` for :math:`s = -\nabla_S f` up to a constant. The least D has
+the score of the density of y. Each point is moved by v and by -v: where the energy is smooth, the
+noise of the mean then does not grow as eta falls. Derived here; dual training whose walkers restart
+at the data after every short step is the first of the two [domingoenrich2021dual]_.
 
 Both are convex over measures :math:`f = \int \sigma(\langle\theta,\cdot\rangle)\,d\gamma(\theta)`,
 with the same quadratic part and
@@ -54,7 +54,16 @@ from .._tiles import tiled_vector, tiles
 from . import sparse
 from .stein import ScoreField, from_polar, polar
 
-__all__ = ["ScoreMatching", "bump_width", "denoising", "fit", "implicit", "move", "noise_level"]
+__all__ = [
+    "ScoreMatching",
+    "bump_width",
+    "denoising",
+    "fit",
+    "implicit",
+    "move",
+    "move_by",
+    "noise_level",
+]
 
 # Pairs +v, -v for each point. Beyond four the noise of the data themselves is larger.
 N_PAIRS = 4
@@ -64,6 +73,8 @@ HALF_WIDTH = np.sqrt(7.0)
 BUMP, NOISE = 4.0, 0.25
 # Decrease of the loss, of order one for an energy of order one, that is not worth another step.
 TRIAL_TOLERANCE = 1e-6
+_TINY = 1e-300
+_ARRAYS = ("X", "targets", "data", "pull", "mass")
 
 
 @dataclass(frozen=True)
@@ -237,18 +248,15 @@ class ScoreMatching:
         """Return the loss in float32."""
         if self.X.dtype == np.float32:
             return self
-        single = {name: getattr(self, name).astype(np.float32) for name in ARRAYS}
+        single = {name: getattr(self, name).astype(np.float32) for name in _ARRAYS}
         return replace(self, **single)
 
     def _cast(self, array: NDArray) -> NDArray:
         return np.ascontiguousarray(array, self.X.dtype)
 
 
-ARRAYS = ("X", "targets", "data", "pull", "mass")
-
-
 def move(X: NDArray, noise: float, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    r"""Move points along geodesics by Gaussian tangents, and by their opposites.
+    """Move points along geodesics by Gaussian tangents, and by their opposites.
 
     Parameters
     ----------
@@ -261,24 +269,43 @@ def move(X: NDArray, noise: float, rng: np.random.Generator) -> tuple[NDArray, N
 
     Returns
     -------
-    moved : ndarray of shape (n, 2, d)
-    targets : ndarray of shape (n, 2, d)
-        Gradient at the moved point of the log-density, with respect to tau, of moves from x.
+    moved, targets : ndarray of shape (n, 2, d)
+        As of `move_by`.
     """
-    n, d = X.shape
-    v = np.empty((n, d))
-    missing = np.arange(n)
+    v = np.empty(X.shape)
+    missing = np.arange(len(X))
     while len(missing):
-        v[missing] = noise * sphere.tangent(X[missing], rng.standard_normal((len(missing), d)))
+        gaussian = rng.standard_normal((len(missing), X.shape[1]))
+        v[missing] = noise * sphere.tangent(X[missing], gaussian)
         missing = missing[np.linalg.norm(v[missing], axis=1) >= np.pi]
-    r = np.linalg.norm(v, axis=1)[:, None, None]
-    direction = np.stack([v, -v], axis=1) / np.maximum(r, 1e-300)
-    start = X[:, None, :]
-    moved = np.cos(r) * start + np.sin(r) * direction
-    # Near zero the two terms cancel.
-    bent = np.where(r < 1e-4, r / 3, 1 / np.maximum(r, 1e-4) - 1 / np.tan(np.maximum(r, 1e-4)))
+    there, back = move_by(X, v, noise), move_by(X, -v, noise)
+    return np.stack([there[0], back[0]], axis=1), np.stack([there[1], back[1]], axis=1)
+
+
+def move_by(X: NDArray, v: NDArray, noise: float) -> tuple[NDArray, NDArray]:
+    """Move points by tangents shorter than pi.
+
+    Parameters
+    ----------
+    X, v : ndarray of shape (n, d)
+    noise : float
+        As in `move`.
+
+    Returns
+    -------
+    moved : ndarray of shape (n, d)
+    targets : ndarray of shape (n, d)
+        The score at each moved point, with respect to tau, of the law of moves from x.
+    """
+    d = X.shape[1]
+    r = np.linalg.norm(v, axis=1, keepdims=True)
+    direction = v / np.maximum(r, _TINY)
+    # Where the two terms would cancel, the first of their series.
+    far = np.maximum(r, 1e-4)
+    bent = np.where(r < far, r / 3, 1 / far - 1 / np.tan(far))
     pull = r / noise**2 - (d - 2) * bent
-    return moved, pull * (np.sin(r) * start - np.cos(r) * direction)
+    moved = np.cos(r) * X + np.sin(r) * direction
+    return moved, pull * (np.sin(r) * X - np.cos(r) * direction)
 
 
 def bump_width(n: int, d: int) -> float:
