@@ -13,16 +13,25 @@ from ._checks import check_alpha, check_count, check_nonnegative, check_positive
 from .discrepancies.stein import KERNELS
 from .sampling import annealed, mala
 from .sampling.reweighting import LogPartition, log_partition, resample
-from .training import lazy, particles, sparse, stein, stein_f1, stein_lazy
+from .training import (
+    lazy,
+    particles,
+    score_matching,
+    score_matching_lazy,
+    sparse,
+    stein,
+    stein_f1,
+    stein_lazy,
+)
 from .training.stein import KernelDiscrepancy
 
 __all__ = ["ShallowEBM"]
 
 REGIMES = ("active", "lazy")
 SOLVERS = ("sparse", "particles")
-OBJECTIVES = ("likelihood", "ksd", "f1-sd")
+OBJECTIVES = ("likelihood", "ksd", "f1-sd", "score-matching", "denoising")
 # Fewer points leave no pair to validate on.
-MIN_SAMPLES = {"likelihood": 2, "ksd": 10, "f1-sd": 10}
+MIN_SAMPLES = {"likelihood": 2, "ksd": 10, "f1-sd": 10, "score-matching": 10, "denoising": 10}
 N_REFERENCE = 2**17
 
 
@@ -31,7 +40,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
 
     The energy is :math:`f(x) = \frac1m \sum_j c_j \max(\langle\theta_j, x\rangle, 0)^\alpha`,
     trained by maximum likelihood, or to the least Stein discrepancy, of a kernel or of F1
-    [domingoenrich2021ebm]_. Densities are with respect to the uniform probability measure.
+    [domingoenrich2021ebm]_, or by score matching. Densities are with respect to the uniform
+    probability measure.
 
     Parameters
     ----------
@@ -43,19 +53,24 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Width m of the lazy model (2048 by default) and of the particles (500); the largest number
         of atoms of the sparse solver (32).
     penalty : float, optional
-        Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for Stein
-        discrepancies, positive. Active: factor on the F1 norm. By default held-out data choose:
-        the penalty (lazy), the number of atoms (sparse), the stopping time (particles); all data
-        are used in the final fit.
+        Lazy: lambda of ``lambda/2`` times the squared F2 norm, or ``lambda`` times it for every
+        objective but the likelihood, positive. Active: factor on the F1 norm. By default held-out
+        data choose: the penalty (lazy), the number of atoms (sparse), the stopping time
+        (particles); all data are used in the final fit.
     solver : {"sparse", "particles"}
         Of the active regime: conditional gradient with moving atoms, or the gradient flow of an
         overparametrized network, for the likelihood only.
-    objective : {"likelihood", "ksd", "f1-sd"}
-        What is minimized: the negative log-likelihood, or the square of the kernel Stein
-        discrepancy or of that of F1, with variation 1 for each coordinate, which see the energy by
-        its score at the samples and need no log Z; also what held-out data choose by.
+    objective : {"likelihood", "ksd", "f1-sd", "score-matching", "denoising"}
+        What is minimized: the negative log-likelihood; the square of the kernel Stein discrepancy
+        or of that of F1, with variation 1 for each coordinate; or the Fisher divergence, implicitly
+        or by denoising. All but the first see the energy by its derivatives near the samples and
+        need no log Z. Held-out data choose by the same.
     kernel, scale : str, float
         Of the kernel Stein discrepancy, as in `discrepancies.stein.ksd`.
+    noise : float, optional
+        Of denoising: standard deviation of the moves of a sample in each direction, in radians, at
+        most ``pi / (2 sqrt(d - 1))``. By default that of `training.score_matching.noise_level`,
+        so small that the noised data differ from the data by less than the statistical error.
     normalize : bool
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
@@ -82,7 +97,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Bound on what the penalized training loss can still lose: for the lazy model among all
         output weights of the kept directions, for the active one among all measures of no larger
         F1 norm, as far as the steepest neuron was found; for the active "f1-sd" among networks
-        nearby. An active Stein discrepancy is that of a rectifier that is smoothed for training.
+        nearby. For training without log Z activations are smoothed: for an active Stein
+        discrepancy the rectifier, for score matching those of alpha = 1 and 2.
     n_features_in_ : int
         The ambient dimension d.
 
@@ -107,6 +123,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         objective: str = "likelihood",
         kernel: str = "rbf",
         scale: float = 1.0,
+        noise: float | None = None,
         normalize: bool = False,
         n_reference: int | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
@@ -119,6 +136,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         self.objective = objective
         self.kernel = kernel
         self.scale = scale
+        self.noise = noise
         self.normalize = normalize
         self.n_reference = n_reference
         self.random_state = random_state
@@ -129,7 +147,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like of shape (n, d)
-            At least two points, ten for Stein discrepancies; d >= 2.
+            At least two points, ten for every objective but the likelihood; d >= 2.
         y : ignored
 
         Returns
@@ -150,6 +168,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         with threadpool_limits(limits=1, user_api="blas"):
             if self.objective == "likelihood":
                 self._fit_likelihood(X, rng)
+            elif self.objective in ("score-matching", "denoising"):
+                self._fit_score_matching(X, rng)
             else:
                 self._fit_stein(X, rng)
         estimate = self._estimate_log_partition(rng)
@@ -240,6 +260,27 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         else:
             self._keep_atoms(len(X), stein.fit(X, alpha, rng, kernel, penalty, max_atoms))
 
+    def _fit_score_matching(self, X: NDArray, rng: np.random.Generator) -> None:
+        n, d = X.shape
+        if self.objective == "score-matching":
+            loss_of = score_matching.implicit(n, d, self.alpha)
+        else:
+            noise = score_matching.noise_level(n, d) if self.noise is None else self.noise
+            largest = np.pi / (2 * np.sqrt(d - 1))
+            if noise > largest:
+                raise ValueError(
+                    f"noise must be at most pi / (2 sqrt(d - 1)) = {largest:.3g}, "
+                    f"but it is {noise!r}."
+                )
+            loss_of = score_matching.denoising(n, d, self.alpha, noise, rng)
+        if self.regime == "lazy":
+            neurons = self._draw_neurons(d, rng)
+            frozen = score_matching_lazy.fit(loss_of(X), neurons, rng, self.penalty)
+            self._keep_lazy(neurons, frozen)
+        else:
+            max_atoms = self.n_neurons or 32
+            self._keep_atoms(n, score_matching.fit(X, loss_of, rng, self.penalty, max_atoms))
+
     def _draw_neurons(self, d: int, rng: np.random.Generator) -> NDArray:
         return sphere.uniform(self.n_neurons or 2048, d, rng)
 
@@ -298,7 +339,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
                 f"objective must be one of {OBJECTIVES}, but it is {self.objective!r}."
             )
         if self.objective != "likelihood":
-            self._check_discrepancy()
+            self._check_score_objective()
         if check_alpha(self.alpha) == 0 and self.regime == "active":
             raise ValueError(
                 "alpha must be 1, 2 or 3 in the active regime, but it is 0: the step has no "
@@ -313,10 +354,13 @@ class ShallowEBM(DensityMixin, BaseEstimator):
                 self.penalty, "penalty"
             )
 
-    def _check_discrepancy(self) -> None:
-        if self.kernel not in KERNELS:
-            raise ValueError(f"kernel must be one of {KERNELS}, but it is {self.kernel!r}.")
-        check_positive(self.scale, "scale")
+    def _check_score_objective(self) -> None:
+        if self.objective == "ksd":
+            if self.kernel not in KERNELS:
+                raise ValueError(f"kernel must be one of {KERNELS}, but it is {self.kernel!r}.")
+            check_positive(self.scale, "scale")
+        if self.objective == "denoising" and self.noise is not None:
+            check_positive(self.noise, "noise")
         if check_alpha(self.alpha) == 0:
             raise ValueError(
                 f'alpha must be 1, 2 or 3 for objective="{self.objective}", but it is 0: almost '

@@ -37,7 +37,7 @@ from ..features import grad_x
 from ..kernels import arc_cosine, rbf
 from . import sparse
 
-__all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "fit", "ramp"]
+__all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "fit", "from_polar", "polar", "ramp"]
 
 BLOCK, TRIAL_BLOCK = 2048, 1024
 # Decrease of the squared discrepancy, of order one for an energy of order one, that is not worth
@@ -168,7 +168,7 @@ class SteinLoss:
     def scores(self, neurons: NDArray, weights: NDArray) -> NDArray:
         """Return the scores at the data, (n, d), of the smoothed rectifier."""
         n, d = self.X.shape
-        lengths, units = _polar(neurons)
+        lengths, units = polar(neurons)
         out = np.empty(self.data.shape)
         kernels(d, self.alpha).gradient(
             self.data,
@@ -184,22 +184,19 @@ class SteinLoss:
         self, neurons: NDArray, weights: NDArray, field: ScoreField
     ) -> tuple[NDArray, NDArray]:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
-        lengths, units = _polar(neurons)
-        scale = lengths**self.alpha
+        lengths, units = polar(neurons)
         grad_units, grad_scaled = np.empty(neurons.shape), np.empty(len(weights))
         kernels(neurons.shape[1], self.alpha).pull_back(
             self.data,
             field.data,
             self._cast(units),
-            self._cast(weights * scale),
+            self._cast(weights * lengths**self.alpha),
             self._scalar(),
             grad_units,
             grad_scaled,
         )
-        # The ramp is one of cosines: a neuron acts by its direction, and by its length as a weight.
-        slope = grad_scaled * weights * self.alpha * lengths ** (self.alpha - 1)
-        across = sphere.tangent(units, grad_units) / np.maximum(lengths, _TINY)[:, None]
-        return -(across + slope[:, None] * units), -(scale * grad_scaled)
+        slopes = from_polar(neurons, weights, self.alpha, grad_units, grad_scaled)
+        return -slopes[0], -slopes[1]
 
     def psi(self, neurons: NDArray, field: ScoreField) -> tuple[NDArray, NDArray]:
         """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
@@ -244,10 +241,24 @@ def ramp(n: int, d: int) -> float:
     return float(d**-0.5 * n ** (-1 / 3))
 
 
-def _polar(neurons: NDArray) -> tuple[NDArray, NDArray]:
+def polar(neurons: NDArray) -> tuple[NDArray, NDArray]:
     """Return lengths, (m,), and directions, (m, d); a neuron of length zero has direction zero."""
     lengths = np.linalg.norm(neurons, axis=1)
     return lengths, neurons / np.maximum(lengths, _TINY)[:, None]
+
+
+def from_polar(
+    neurons: NDArray, weights: NDArray, alpha: int, grad_units: NDArray, grad_scaled: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Return the gradients in neurons and weights from those of their smoothed activations.
+
+    The ramp is one of cosines: a neuron acts by its direction, (m, d), and by its length as a
+    factor ``|theta|**alpha`` on its output weight, (m,).
+    """
+    lengths, units = polar(neurons)
+    slope = grad_scaled * weights * alpha * lengths ** (alpha - 1)
+    across = sphere.tangent(units, grad_units) / np.maximum(lengths, _TINY)[:, None]
+    return across + slope[:, None] * units, lengths**alpha * grad_scaled
 
 
 @one_thread()

@@ -20,7 +20,7 @@ validated on that one. The pass is in float32. What it gets wrong is then refine
 compiled gradient of the discrepancy in float64, which knows nothing of Q.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,10 +28,11 @@ from scipy.linalg import cho_factor, cho_solve, eigh
 
 from .._jit import one_thread
 from .lazy import FrozenFeatures
+from .loss import Loss
 from .stein import SHARP, KernelDiscrepancy, SteinLoss
 from .validation import folds
 
-__all__ = ["Moments", "SteinLazyFit", "fit", "moments", "solve"]
+__all__ = ["Moments", "SteinLazyFit", "Sums", "fit", "fit_sums", "moments", "solve"]
 
 CHUNK = 2048
 # The path of penalties starts at the leading eigenvalue and is halved so many times.
@@ -53,6 +54,20 @@ class SteinLazyFit(NamedTuple):
     converged: bool
     residual: float
     optimality_gap: float
+
+
+class Sums(Protocol):
+    """A quadratic loss ``a'Qa + 2 L'a`` of parts of the data."""
+
+    @property
+    def sizes(self) -> NDArray:
+        """Number of points of each part."""
+
+    def training(self, parts: NDArray, /) -> tuple[NDArray, NDArray]:
+        """Return Q, (p, p), and L, (p,), of these parts together."""
+
+    def validation(self, part: int, /) -> tuple[NDArray, NDArray]:
+        """Return Q and L by which one part validates what the others trained."""
 
 
 class Moments(NamedTuple):
@@ -176,12 +191,31 @@ def fit(
     -------
     SteinLazyFit
     """
-    n, m = len(X), len(neurons)
+    n = len(X)
     features = FrozenFeatures.of(neurons, alpha)
     loss = SteinLoss.of(X, discrepancy, alpha, SHARP)
     parts = [held_out for _, held_out in folds(n, rng)] if penalty is None else [np.arange(n)]
     sums = moments(X, parts, features, discrepancy)
-    quadratic, linear = sums.training(np.arange(len(parts)))
+    return fit_sums(loss, features, sums, penalty)
+
+
+def fit_sums(
+    loss: Loss, features: FrozenFeatures, sums: Sums, penalty: float | None
+) -> SteinLazyFit:
+    """Minimize ``loss + penalty |a|^2`` over coordinates a of frozen features.
+
+    Parameters
+    ----------
+    loss : Loss
+        In float64 and quadratic: it refines the solution and certifies it.
+    features : FrozenFeatures
+    sums : Sums
+        Its moments, of which there are several parts if they are to choose the penalty.
+    penalty : float, optional
+        As in `fit`.
+    """
+    neurons, m = features.neurons, len(features.neurons)
+    quadratic, linear = sums.training(np.arange(len(sums.sizes)))
     if penalty is None:
         penalty = _choose_penalty(sums, quadratic)
     coordinates = solve(quadratic, linear, np.array([penalty]))[0]
@@ -208,7 +242,7 @@ def fit(
     )
 
 
-def _choose_penalty(sums: Moments, quadratic: NDArray) -> float:
+def _choose_penalty(sums: Sums, quadratic: NDArray) -> float:
     """Return the penalty with the least validation loss, over the folds."""
     n, everything = sums.sizes.sum(), np.arange(len(sums.sizes))
     path = np.linalg.eigvalsh(quadratic)[-1] / 2.0 ** np.arange(PATH_LENGTH)

@@ -17,6 +17,24 @@ SMALL = {
     "sparse ksd": {"n_neurons": 1, "n_reference": 4000, "objective": "ksd"},
     "lazy f1-sd": {"regime": "lazy", "n_neurons": 60, "n_reference": 4000, "objective": "f1-sd"},
     "sparse f1-sd": {"n_neurons": 1, "n_reference": 4000, "objective": "f1-sd"},
+    "lazy score-matching": {
+        "regime": "lazy",
+        "n_neurons": 60,
+        "n_reference": 4000,
+        "objective": "score-matching",
+    },
+    "sparse score-matching": {
+        "n_neurons": 1,
+        "n_reference": 4000,
+        "objective": "score-matching",
+    },
+    "lazy denoising": {
+        "regime": "lazy",
+        "n_neurons": 60,
+        "n_reference": 4000,
+        "objective": "denoising",
+    },
+    "sparse denoising": {"n_neurons": 1, "n_reference": 4000, "objective": "denoising"},
 }
 
 
@@ -68,7 +86,7 @@ def model(request, teacher):
 def test_density_integrates_to_one(model):
     density = np.exp(model.score_samples(sphere.uniform(200_000, 3, rng=5)))
     standard_error = np.hypot(density.std() / np.sqrt(len(density)), model.log_partition_se_)
-    # Seven models at 4.5 standard errors: false alarm 5e-5.
+    # Eleven models at 4.5 standard errors: false alarm 8e-5.
     assert abs(density.mean() - 1) <= 4.5 * standard_error
 
 
@@ -143,6 +161,10 @@ def test_penalty_can_be_given(name, teacher):
         ({"objective": "ksd", "scale": 0.0}, r"scale must be a positive finite number, .* 0.0"),
         ({"objective": "ksd", "solver": "particles"}, r'solver must be "sparse" for objective'),
         ({"objective": "ksd", "regime": "lazy", "alpha": 0}, r"alpha must be 1, 2 or 3 for obj"),
+        ({"objective": "score-matching", "solver": "particles"}, r'solver must be "sparse" for'),
+        ({"objective": "denoising", "regime": "lazy", "alpha": 0}, r"alpha must be 1, 2 or 3 fo"),
+        ({"objective": "denoising", "noise": 0.0}, r"noise must be a positive finite number, .* 0"),
+        ({"objective": "denoising", "noise": 1.2}, r"noise must be at most .* = 1.11, but .* 1.2"),
         ({"penalty": -1.0}, r"penalty must be a nonnegative finite number, but it is -1.0"),
         ({"regime": "lazy", "penalty": 0.0}, r"penalty must be a positive finite number"),
         ({"alpha": 0}, r"alpha must be 1, 2 or 3 in the active regime, but it is 0"),
