@@ -16,6 +16,9 @@ Array = NDArray[np.float64]
 # stands on it loses a seventh of its length only.
 BEST_DEPTH = 0.5
 N_CANDIDATES = 4000
+# How far a picture of the sphere reaches: a little beyond the limb, so that interpolation at the
+# edge has something to go by.
+MARGIN = 1.03
 # Gauss-Legendre nodes in height, and twice as many in longitude.
 N_PARALLELS = 128
 
@@ -58,18 +61,15 @@ def visible(projected: Array) -> NDArray[np.bool_]:
     return (depth >= 0) | (x**2 + y**2 >= 1)
 
 
-def disc_points(size: int, view: Array, margin: float = 1.03) -> tuple[NDArray[np.bool_], Array]:
+def disc_points(size: int, view: Array) -> tuple[NDArray[np.bool_], Array]:
     """The points of the sphere under the pixels of its picture.
 
     Parameters
     ----------
     size : int
-        Pixels in a row and in a column of the square ``[-margin, margin]^2``; the first row is the
-        lowest.
+        Pixels in a row and in a column of the square ``[-MARGIN, MARGIN]^2``; the first row is the
+        lowest. Pixels beyond the limb take its nearest point.
     view : ndarray of shape (3, 3)
-    margin : float
-        Pixels up to here, a little beyond the limb, take the nearest point of the limb, so that
-        interpolation at the edge has something to go by.
 
     Returns
     -------
@@ -77,10 +77,10 @@ def disc_points(size: int, view: Array, margin: float = 1.03) -> tuple[NDArray[n
         The pixels that show a point.
     points : ndarray of shape (inside.sum(), 3)
     """
-    centres = margin * ((2 * np.arange(size) + 1) / size - 1)
+    centres = MARGIN * ((2 * np.arange(size) + 1) / size - 1)
     x, y = np.meshgrid(centres, centres)
     radius = np.hypot(x, y)
-    inside = radius <= margin
+    inside = radius <= MARGIN
     shrink = np.maximum(radius[inside], 1.0)
     x, y = x[inside] / shrink, y[inside] / shrink
     depth = np.sqrt(np.maximum(0.0, 1 - x**2 - y**2))
@@ -167,7 +167,7 @@ def sphere_rule(n_parallels: int = N_PARALLELS) -> tuple[Array, Array]:
 
 
 def log_partition(neurons: Array, weights: Array, alpha: int) -> float:
-    r"""log Z of :math:`e^{-f}` with respect to tau, by quadrature.
+    r"""Log Z of :math:`e^{-f}` with respect to tau, by quadrature.
 
     Parameters
     ----------
