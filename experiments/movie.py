@@ -5,6 +5,7 @@ import io
 import math
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def moments(film: Film, n: int) -> list[int]:
     chosen = {0, last, *(int(np.argmax(lowest <= level)) for level in levels)}
     while len(chosen) < n:
         ordered = sorted(chosen)
-        gap, start = max((b - a, a) for a, b in zip(ordered, ordered[1:], strict=False))
+        gap, start = max((b - a, a) for a, b in pairwise(ordered))
         chosen.add(start + gap // 2)
     return sorted(chosen)
 

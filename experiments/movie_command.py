@@ -1,7 +1,6 @@
 """The command ``lazyactive movie``."""
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +89,7 @@ def _filmed(name: str) -> "FilmedClaim":
     if not isinstance(chosen, FilmedClaim):
         known = [c.name for c in registry.load().values() if isinstance(c, FilmedClaim)]
         raise click.BadParameter(
-            f"claim must be one that can be filmed, {', '.join(known) or 'of which there is none'}; "
+            f"claim must be one that can be filmed ({', '.join(known) or 'none is yet'}); "
             f"got {name!r}.",
             param_hint="CLAIM",
         )
@@ -118,8 +117,8 @@ def _train(claim: "FilmedClaim", n_frames: int, seed: int) -> "Film":
 
     _console.announce_compilation()
     # The order of BLAS's sums, hence the last bits, would depend on the number of threads.
-    with _bar(n_frames, "training") as progress, threadpool_limits(limits=1, user_api="blas"):
-        film = check_film(claim.film(n_frames, np.random.default_rng(seed), progress))
+    with _bar(n_frames, "training") as bar, threadpool_limits(limits=1, user_api="blas"):
+        film = check_film(claim.film(n_frames, np.random.default_rng(seed), bar.update))
     if len(film.frames) != n_frames:
         raise ValueError(
             f"the film must have {n_frames} frames, as was asked for, but has {len(film.frames)}."
@@ -132,23 +131,14 @@ def _draw(
 ) -> dict[str, bytes]:
     from . import movie as pictures
 
-    with _bar(len(film.frames), "drawing") as progress:
-        return pictures.shoot(film, fps, stills, encoder, with_gif, progress)
+    with _bar(len(film.frames), "drawing") as bar:
+        return pictures.shoot(film, fps, stills, encoder, with_gif, bar.update)
 
 
-class _bar:
-    """A progress bar that stands still at its end, as a function of the frames added."""
+def _bar(n_frames: int, what: str) -> Any:
+    from tqdm import tqdm
 
-    def __init__(self, n_frames: int, what: str) -> None:
-        from tqdm import tqdm
-
-        self._bar = tqdm(total=n_frames, desc=what, unit="frame", file=sys.stderr)
-
-    def __enter__(self) -> Callable[[int], Any]:
-        return self._bar.update
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+    return tqdm(total=n_frames, desc=what, unit="frame", file=sys.stderr)
 
 
 def _summary(

@@ -1,5 +1,6 @@
 """Moving pictures as files: an animated GIF by Pillow, an MP4 by ffmpeg."""
 
+import contextlib
 import io
 import shutil
 import subprocess
@@ -34,8 +35,8 @@ def shared_palette(pictures: Sequence[Picture], scale: Picture) -> Image.Image:
     pictures : sequence of ndarray of shape (height, width, 3)
         Some frames of the film.
     scale : ndarray of shape (k, 3)
-        Colours of the density, fewer than `N_COLORS`. They are in the palette as they are, since a smooth
-        picture shows a missing one as an edge.
+        Colours of the density, fewer than `N_COLORS`. They are in the palette as they are, since a
+        smooth picture shows a missing one as an edge.
 
     Returns
     -------
@@ -56,7 +57,6 @@ def shared_palette(pictures: Sequence[Picture], scale: Picture) -> Image.Image:
         entries.append(np.reshape(found.getpalette(), (-1, 3))[: N_COLORS - len(scale)])
     palette = Image.new("P", (1, 1))
     colors = np.concatenate(entries).astype(np.uint8)
-    # Pillow fills a short palette with black, which would be a second entry for no use.
     palette.putpalette(colors.tobytes())
     return palette
 
@@ -82,7 +82,7 @@ def gif(frames: Sequence[Image.Image], fps: float) -> bytes:
 def png(picture: Picture, dpi: int) -> bytes:
     """One picture."""
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", dpi=(dpi, dpi), optimize=True)
+    Image.fromarray(picture).save(buffer, "PNG", dpi=(dpi, dpi))
     return buffer.getvalue()
 
 
@@ -107,7 +107,7 @@ class MP4:
         # An MP4 needs a file that can be sought, so it can't come through a pipe.
         self._folder = tempfile.TemporaryDirectory()
         self._path = Path(self._folder.name) / "movie.mp4"
-        self._errors = tempfile.TemporaryFile()
+        self._log = self._path.with_name("errors")
         width, height = size
         command = [
             program, "-loglevel", "error", "-nostdin",
@@ -118,9 +118,14 @@ class MP4:
             "-pix_fmt", "yuv420p", "-movflags", "+faststart",
             str(self._path),
         ]  # fmt: skip
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=self._errors
-        )
+        with open(self._log, "wb") as log:
+            # An interrupt is for this process, which then ends ffmpeg.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        assert self._process.stdin is not None
+        self._stdin = self._process.stdin
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +139,9 @@ class MP4:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._errors.close()
+        with contextlib.suppress(BrokenPipeError):
+            # What was not sent yet is for nobody.
+            self._stdin.close()
         self._folder.cleanup()
 
     def add(self, picture: Picture) -> None:
@@ -145,9 +152,8 @@ class MP4:
         RuntimeError
             If ffmpeg has given up; the message is its own.
         """
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(picture.tobytes())
+            self._stdin.write(picture.tobytes())
         except BrokenPipeError as error:
             raise self._failure() from error
 
@@ -164,9 +170,8 @@ class MP4:
         RuntimeError
             If ffmpeg fails; the message is its own.
         """
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.close()
+            self._stdin.close()
         except BrokenPipeError as error:
             raise self._failure() from error
         if self._process.wait() != 0:
@@ -175,6 +180,5 @@ class MP4:
 
     def _failure(self) -> RuntimeError:
         code = self._process.wait()
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()
+        said = self._log.read_text(errors="replace").strip()
         return RuntimeError(f"ffmpeg ended with code {code}: {said}")

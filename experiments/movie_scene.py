@@ -169,7 +169,7 @@ class Disc:
         self._trail(scene.trails(index), frame.weights)
 
     def _dot(self, points: "Array", alpha: float) -> None:
-        front = points[points[:, 2] >= 0]
+        front = points[sphere.visible(points)]
         self._points.set_data(front[:, 0], front[:, 1])
         # Dots of any number fill the same part of the sphere, within reason.
         size = float(np.clip(60 / math.sqrt(len(points)), 1.6, 5.0))
@@ -182,7 +182,7 @@ class Disc:
         lengths = LONGEST * np.abs(weights) / largest
         outlines = sphere.arrows(neurons, lengths)
         colors = np.where(weights < 0, ATTRACTS, REPELS)
-        facing = neurons[:, 2] >= 0
+        facing = sphere.visible(neurons)
         self._feet.set_offsets(neurons[facing, :2])
         self._feet.set_facecolor(list(colors[facing]))
         long = lengths * np.linalg.norm(neurons[:, :2], axis=1) >= SHORTEST
