@@ -116,7 +116,7 @@ class Canvas:
         Pixels per inch: the picture is ``WIDTH * dpi`` by ``HEIGHT * dpi``.
     """
 
-    def __init__(self, scene: Scene, dpi: int = DPI) -> None:
+    def __init__(self, scene: Scene, dpi: int) -> None:
         with figures.style():
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
@@ -241,7 +241,7 @@ def _moving(
     scene: Scene, fps: float, encoder: str | None, with_gif: bool, progress: Callable[[int], Any]
 ) -> dict[str, bytes]:
     """The film as GIF and as MP4, whichever is asked for."""
-    canvas = Canvas(scene)
+    canvas = Canvas(scene, DPI)
     n_frames = len(scene.film.frames)
     files, frames = {}, []
     if with_gif:

@@ -14,7 +14,8 @@ from lazyactive.experiments.film import Film, FilmedClaim, Frame, check_film
 from lazyactive.numerics import sphere
 from lazyactive.theory.gibbs import PlantedGibbs
 
-SIZE = (1200, 450)
+# Small pictures are drawn fast.
+DPI, SIZE, STILL = 48, (480, 180), (600, 225)
 
 
 def make_film(n_frames, rng, **changed):
@@ -47,8 +48,10 @@ class Filmed(FilmedClaim):
 
 
 @pytest.fixture(autouse=True)
-def _without_ffmpeg(monkeypatch):
+def _small_and_without_ffmpeg(monkeypatch):
     monkeypatch.setattr(movie_files, "ffmpeg", lambda: None)
+    monkeypatch.setattr(movie, "DPI", DPI)
+    monkeypatch.setattr(movie, "STILL_DPI", 60)
 
 
 def program(tmp_path, monkeypatch, script):
@@ -203,11 +206,12 @@ def test_arrows_of_the_far_side_show_beyond_the_limb_only():
         2, np.random.default_rng(0), directions=np.eye(3)[:1], teacher_weights=np.array([-5.0]),
         frames=tuple(frames),
     )  # fmt: skip
-    canvas = movie.Canvas(movie_scene.Scene(film))
+    canvas = movie.Canvas(movie_scene.Scene(film), 120)
+    size = 1200, 450
     without, with_arrows = (canvas.image(i).astype(int) for i in (0, 1))
     changed = np.abs(with_arrows - without).max(axis=2) > 8
-    side = movie.DISC * movie.DPI
-    centre = movie.LEFTS[1] * SIZE[0] + side / 2, SIZE[1] * (1 - movie.BOTTOM) - side / 2
+    side = movie.DISC * 120
+    centre = movie.LEFTS[1] * size[0] + side / 2, size[1] * (1 - movie.BOTTOM) - side / 2
     row, column = np.nonzero(changed)
     radius = movie_scene.EXTENT * np.hypot(column + 0.5 - centre[0], row + 0.5 - centre[1])
     radius /= side / 2
@@ -285,7 +289,7 @@ def test_a_film_leaves_pictures_and_their_origin(fake, tmp_path):
         durations = [frame.info["duration"] for frame in ImageSequence.Iterator(gif)]
     assert durations == [100, 100, 2100]
     with Image.open(folder / "still-02.png") as still:
-        assert still.size == (3000, 1125)
+        assert still.size == STILL
     assert (folder / "stills.pdf").read_bytes().startswith(b"%PDF")
     summary = json.loads((folder / "movie.json").read_text())
     assert summary["claim"] == "fake"
