@@ -198,12 +198,11 @@ def draw_legend(figure: "Figure", centre: tuple[float, float]) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    dot = {"linestyle": "none", "marker": "."}
     handles = [
         Patch(facecolor=ATTRACTS, label="neuron that attracts"),
         Patch(facecolor=REPELS, label="neuron that repels"),
         Patch(facecolor="none", edgecolor=POINT, linewidth=0.7, label="the teacher's neurons"),
-        Line2D([], [], color=POINT, markersize=4, label="walkers", **dot),
+        Line2D([], [], linestyle="none", marker=".", color=POINT, markersize=4, label="walkers"),
     ]
     figure.legend(
         handles=handles, loc="lower center", bbox_to_anchor=centre, ncols=2, handlelength=1.2,

@@ -54,7 +54,7 @@ def shared_palette(pictures: Sequence[Picture], scale: Picture) -> Image.Image:
         found = Image.fromarray(rest[None]).quantize(
             N_COLORS - len(scale), method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         )
-        entries.append(np.reshape(found.getpalette(), (-1, 3))[: N_COLORS - len(scale)])
+        entries.append(np.reshape(found.getpalette() or (), (-1, 3))[: N_COLORS - len(scale)])
     palette = Image.new("P", (1, 1))
     colors = np.concatenate(entries).astype(np.uint8)
     palette.putpalette(colors.tobytes())

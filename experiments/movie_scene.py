@@ -55,7 +55,8 @@ class Scene:
         top = float(log_density.max())
         low = max(float(log_density.min()), top - DECADES * math.log(10))
         # A flat truth still needs two ends of its scale.
-        self.norm = LogNorm(math.exp(min(low, top - 1e-3)), math.exp(top))
+        self.log_range = min(low, top - 1e-3), top
+        self.norm = LogNorm(*np.exp(self.log_range))
         self.colors = colormap()
         self._pixels: dict[int, tuple[NDArray[np.bool_], Array]] = {}
 
@@ -82,7 +83,7 @@ class Scene:
             self._pixels[size] = sphere.disc_points(size, self.view)
         inside, points = self._pixels[size]
         log_density = sphere.log_density(points, neurons, weights, self.film.alpha)
-        low, high = math.log(self.norm.vmin), math.log(self.norm.vmax)
+        low, high = self.log_range
         # What LogNorm and the map give, without their detour by masked arrays.
         colors = self.colors(np.arange(self.colors.N), bytes=True)
         level = (log_density - low) / (high - low) * self.colors.N
@@ -118,7 +119,8 @@ class Disc:
         edge: dict[str, Any] = {
             "edgecolors": "white", "linewidths": 0.4 * fine, "joinstyle": "miter",
         }  # fmt: skip
-        self._behind = axes.add_collection(PolyCollection([], zorder=1, alpha=0.45, **edge))
+        self._behind = PolyCollection([], zorder=1, alpha=0.45, **edge)
+        axes.add_collection(self._behind)
         self._image = axes.imshow(
             np.zeros((1, 1, 4), np.uint8),
             extent=(-sphere.MARGIN, sphere.MARGIN, -sphere.MARGIN, sphere.MARGIN),
@@ -142,7 +144,8 @@ class Disc:
         ]
         self._feet = axes.scatter([], [], s=6 * fine**2, linewidths=0.3 * fine, zorder=5.8)
         self._feet.set_edgecolor("white")
-        self._front = axes.add_collection(PolyCollection([], zorder=6, **edge))
+        self._front = PolyCollection([], zorder=6, **edge)
+        axes.add_collection(self._front)
         self.artists: list[Artist] = [
             self._behind, self._image, net, rim, self._points, *self._trails, self._feet,
             self._front,
@@ -224,8 +227,8 @@ def draw_colorbar(axes: "Axes", scene: Scene) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     scale = ScalarMappable(scene.norm, scene.colors)
-    decades = math.log10(scene.norm.vmax / scene.norm.vmin)
-    subs = (1.0,) if decades > 2 else (1.0, 2.0, 5.0)
+    low, high = scene.log_range
+    subs = (1.0,) if high - low > math.log(100) else (1.0, 2.0, 5.0)
     bar = Colorbar(
         axes, scale, orientation="horizontal", extend="both", ticks=LogLocator(subs=subs),
         format=FuncFormatter(lambda value, _: f"{value:g}"),
