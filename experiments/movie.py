@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from . import figures, movie_files
 from .film import Film
-from .movie_scene import ATTRACTS, POINT, REPELS, Disc, Scene, draw_colorbar
+from .movie_scene import ATTRACTS, POINT, REPELS, Disc, Scene, draw_colorbar, label_powers
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -183,6 +183,7 @@ class Canvas:
                 [], [], "o", color=figures.ORANGE, markeredgecolor=CURVE, clip_on=False
             )
         upper.set_yscale("log")
+        label_powers(upper.yaxis, *upper.get_ylim())
         upper.set_title("KL of the truth from the model (nats)", loc="left")
         upper.tick_params(labelbottom=False)
         lower.axhline(float(np.abs(weights).mean()), color=CURVE, linewidth=0.8, linestyle=":")
@@ -190,6 +191,9 @@ class Canvas:
         lower.set_ylim(bottom=0)
         lower.set_xlabel("time $t$ of the gradient flow")
         if len(times) > 1:
+            if np.median(times) < times[-1] / 10:
+                # Frames that lie ever farther apart.
+                lower.set_xscale("symlog", linthresh=max(times[1], times[-1] / 1e4))
             lower.set_xlim(times[0], times[-1])
 
 

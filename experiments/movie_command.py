@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, help="Of data, training and walkers."
 )
-@click.option("--frames", type=click.IntRange(2, 2000), default=200, help="Moments of training.")
+@click.option("--frames", type=click.IntRange(2, 1000), default=200, help="Moments of training.")
 @click.option("--fps", type=click.IntRange(1, 50), default=20, help="Frames per second.")
 @click.option(
     "--format",

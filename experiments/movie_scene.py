@@ -15,6 +15,7 @@ from .film import Film, Frame
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.colors import ListedColormap
 
     from .sphere_view import Array
@@ -48,7 +49,7 @@ class Scene:
         self.view = sphere.best_view(film.directions)
         self.data = sphere.project(film.data, self.view)
         self.teacher = sphere.project(film.directions, self.view)
-        self.largest_weight = max(_largest(frame.weights) for frame in film.frames)
+        self.largest_weight = _largest(np.concatenate([frame.weights for frame in film.frames]))
         self._paths, self._ends = _paths(film.frames, self.view)
         nodes, _ = sphere.sphere_rule()
         log_density = sphere.log_density(nodes, film.directions, film.teacher_weights, film.alpha)
@@ -137,7 +138,7 @@ class Disc:
         axes.add_collection(net)
         rim = Circle((0, 0), 1.0, fill=False, linewidth=0.8 * fine, color="#444444", zorder=4)
         axes.add_patch(rim)
-        (self._points,) = axes.plot([], [], ".", color=POINT, markeredgewidth=0, zorder=5)
+        (self._points,) = axes.plot([], [], "o", color=POINT, markeredgecolor="white", zorder=5)
         self._trails = [
             axes.plot([], [], color=color, linewidth=0.7 * fine, alpha=0.7, zorder=5.2)[0]
             for color in (ATTRACTS, REPELS)
@@ -175,8 +176,9 @@ class Disc:
         front = points[sphere.visible(points)]
         self._points.set_data(front[:, 0], front[:, 1])
         # Dots of any number fill the same part of the sphere, within reason.
-        size = float(np.clip(60 / math.sqrt(len(points)), 1.6, 5.0))
-        self._points.set(markersize=size * self._side, alpha=alpha)
+        size = self._side * float(np.clip(35 / math.sqrt(len(points)), 0.9, 3.0))
+        # A light edge, to be seen on a dark ground.
+        self._points.set(markersize=size, markeredgewidth=0.2 * size, alpha=alpha)
 
     def _stand(self, neurons: "Array", weights: "Array", largest: float) -> None:
         """Stand an arrow on every neuron, the nearest ones on top."""
@@ -221,21 +223,33 @@ class Disc:
 
 
 def draw_colorbar(axes: "Axes", scene: Scene) -> None:
-    """Draw the scale of all densities of the film."""
+    """Draw the scale of all densities of the film, from left to right."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colorbar import Colorbar
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     scale = ScalarMappable(scene.norm, scene.colors)
-    low, high = scene.log_range
-    subs = (1.0,) if high - low > math.log(100) else (1.0, 2.0, 5.0)
-    bar = Colorbar(
-        axes, scale, orientation="horizontal", extend="both", ticks=LogLocator(subs=subs),
-        format=FuncFormatter(lambda value, _: f"{value:g}"),
-    )  # fmt: skip
-    bar.ax.xaxis.set_minor_formatter(NullFormatter())
+    bar = Colorbar(axes, scale, orientation="horizontal", extend="both")
+    label_powers(bar.ax.xaxis, *np.exp(scene.log_range))
     bar.set_label("density (uniform: 1)")
     bar.outline.set_linewidth(0.6)
+
+
+def label_powers(axis: "Axis", low: float, high: float) -> None:
+    """Label a logarithmic axis with round numbers, close ones where few powers of ten fit."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    subs = (1.0,) if high > 300 * low else (1.0, 2.0, 5.0)
+
+    def words(value: float, _: float) -> str:
+        if 1e-3 <= value < 1e4:
+            return f"{value:g}"
+        mantissa, exponent = f"{value:.0e}".split("e")
+        factor = "" if mantissa == "1" else rf"{mantissa}{{\cdot}}"
+        return rf"${factor}10^{{{int(exponent)}}}$"
+
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(words))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def colormap() -> "ListedColormap":
@@ -273,19 +287,17 @@ def colormap() -> "ListedColormap":
 
 
 def _paths(frames: Sequence[Frame], view: "Array") -> tuple["Array", list[int]]:
-    """Neurons of all frames with points between them, and how many of these each frame ends."""
+    """Neurons of all frames with points of geodesics between them, and how many of these each frame ends."""
+    from ..numerics.sphere import exponential, logarithm
+
     places = [sphere.project(frame.neurons, view) for frame in frames]
     if len({len(place) for place in places}) > 1:
         return np.empty((0, 0, 3)), []
     paths, ends = [places[0]], [1]
     for before, after in pairwise(places):
-        turn = float(np.linalg.norm(after - before, axis=1).max())
-        n_parts = math.ceil(turn / TURN) or 1
-        for i in range(1, n_parts):
-            between = before + i / n_parts * (after - before)
-            length = np.linalg.norm(between, axis=1, keepdims=True)
-            # Halfway to the antipode is nowhere.
-            paths.append(between / np.maximum(length, 1e-9))
+        way = logarithm(before, after)
+        n_parts = math.ceil(np.linalg.norm(way, axis=1).max() / TURN)
+        paths += [exponential(before, i / n_parts * way) for i in range(1, n_parts)]
         paths.append(after)
         ends.append(len(paths))
     return np.array(paths), ends

@@ -5,6 +5,7 @@ import stat
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from matplotlib.figure import Figure
 from PIL import Image, ImageSequence
 
 from lazyactive.experiments import movie, movie_files, movie_scene, sphere_view
@@ -219,6 +220,50 @@ def test_arrows_of_the_far_side_show_beyond_the_limb_only():
     assert on_disc.sum() > 50
     # The limb is a line of some width.
     assert radius[on_disc].min() > 0.98
+
+
+def test_trails_lead_from_the_start_to_the_neurons():
+    film = make_film(4, np.random.default_rng(0))
+    scene = movie_scene.Scene(film)
+    trails = scene.trails(2)
+    for index, frame in ((0, film.frames[0]), (-1, film.frames[2])):
+        np.testing.assert_allclose(trails[index], sphere_view.project(frame.neurons, scene.view))
+    np.testing.assert_allclose(np.linalg.norm(trails, axis=2), 1)
+    turns = np.linalg.norm(np.diff(trails, axis=0), axis=2)
+    # Points that are even on a chord are not even on its arc.
+    assert turns.max() < 2 * movie_scene.TURN
+
+
+def test_neurons_that_come_and_go_have_no_trails():
+    film = make_film(3, np.random.default_rng(0))
+    first = film.frames[0]
+    fewer = Frame(**vars(first) | {"neurons": first.neurons[:2], "weights": np.zeros(2)})
+    film = Film(**vars(film) | {"frames": (fewer, *film.frames[1:])})
+    scene = movie_scene.Scene(check_film(film))
+    assert scene.trails(1).shape == (0, 6, 3)
+    assert scene.largest_weight == 14
+    assert movie.Canvas(scene, DPI).image(1).shape == (SIZE[1], SIZE[0], 3)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [
+        (0.03, 4.0, ["0.05", "0.1", "0.2", "0.5", "1", "2"]),
+        (0.005, 12.0, ["0.01", "0.1", "1", "10"]),
+        (
+            2e-5,
+            2e-4,
+            ["$2{\\cdot}10^{-5}$", "$5{\\cdot}10^{-5}$", "$10^{-4}$", "$2{\\cdot}10^{-4}$"],
+        ),
+    ],
+)
+def test_labels_of_a_logarithmic_axis_are_round(low, high, words):
+    axes = Figure().add_subplot()
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    movie_scene.label_powers(axes.xaxis, low, high)
+    ticks = [tick for tick in axes.xaxis.get_major_locator()() if low <= tick <= high * 1.0001]
+    assert axes.xaxis.get_major_formatter().format_ticks(ticks) == words
 
 
 def test_moments_divide_the_fall_of_the_divergence():
