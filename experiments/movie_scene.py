@@ -116,7 +116,6 @@ class Disc:
         self._size = round(side * dpi / EXTENT)
         # Fine lines stay visible in a small picture.
         self._fine = fine = math.sqrt(side / FULL_SIDE)
-        self._side = side / FULL_SIDE
         edge: dict[str, Any] = {
             "edgecolors": "white", "linewidths": 0.4 * fine, "joinstyle": "miter",
         }  # fmt: skip
@@ -138,7 +137,12 @@ class Disc:
         axes.add_collection(net)
         rim = Circle((0, 0), 1.0, fill=False, linewidth=0.8 * fine, color="#444444", zorder=4)
         axes.add_patch(rim)
-        (self._points,) = axes.plot([], [], "o", color=POINT, markeredgecolor="white", zorder=5)
+        # A light dot under each, to be seen on a dark ground. A thin light edge would not do: many
+        # programs draw the thinnest line of a PDF as wide as a pixel.
+        self._halos, self._points = (
+            axes.plot([], [], "o", color=color, markeredgewidth=0, zorder=5)[0]
+            for color in ("white", POINT)
+        )
         self._trails = [
             axes.plot([], [], color=color, linewidth=0.7 * fine, alpha=0.7, zorder=5.2)[0]
             for color in (ATTRACTS, REPELS)
@@ -148,8 +152,8 @@ class Disc:
         self._front = PolyCollection([], zorder=6, **edge)
         axes.add_collection(self._front)
         self.artists: list[Artist] = [
-            self._behind, self._image, net, rim, self._points, *self._trails, self._feet,
-            self._front,
+            self._behind, self._image, net, rim, self._halos, self._points, *self._trails,
+            self._feet, self._front,
         ]  # fmt: skip
         self._has_outlines = False
 
@@ -174,11 +178,11 @@ class Disc:
 
     def _dot(self, points: "Array", alpha: float) -> None:
         front = points[sphere.visible(points)]
-        self._points.set_data(front[:, 0], front[:, 1])
         # Dots of any number fill the same part of the sphere, within reason.
-        size = self._side * float(np.clip(35 / math.sqrt(len(points)), 0.9, 3.0))
-        # A light edge, to be seen on a dark ground.
-        self._points.set(markersize=size, markeredgewidth=0.2 * size, alpha=alpha)
+        size = self._fine**1.5 * float(np.clip(35 / math.sqrt(len(points)), 1.0, 3.0))
+        for dots, factor in ((self._halos, 1.5), (self._points, 1.0)):
+            dots.set_data(front[:, 0], front[:, 1])
+            dots.set(markersize=factor * size, alpha=alpha)
 
     def _stand(self, neurons: "Array", weights: "Array", largest: float) -> None:
         """Stand an arrow on every neuron, the nearest ones on top."""
@@ -287,7 +291,7 @@ def colormap() -> "ListedColormap":
 
 
 def _paths(frames: Sequence[Frame], view: "Array") -> tuple["Array", list[int]]:
-    """Neurons of all frames with points of geodesics between them, and how many of these each frame ends."""
+    """Neurons of all frames, with points between them, and the number of these up to each frame."""
     from ..numerics.sphere import exponential, logarithm
 
     places = [sphere.project(frame.neurons, view) for frame in frames]

@@ -181,7 +181,9 @@ def test_rates_in_three_styles():
     assert {r["metric"] for r in rows} == {"ksd"}
 
 
-@pytest.mark.parametrize("command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"], ["movie"]])
+@pytest.mark.parametrize(
+    "command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"], ["movie"]]
+)
 def test_help_teaches_with_an_example(command):
     result = invoke(*command, "--help")
     assert result.exit_code == 0
