@@ -33,7 +33,7 @@ def shoot(
     n_stills: int,
     encoder: str | None,
     with_gif: bool,
-    progress: Callable[[int], Any] = lambda n_frames: None,
+    progress: Callable[[int], Any] = lambda n_pictures: None,
 ) -> dict[str, bytes]:
     """Draw a film.
 
@@ -50,7 +50,7 @@ def shoot(
     with_gif : bool
         Whether to make a GIF.
     progress : callable
-        Called with 1 after each frame.
+        Called with 1 after each frame, each still and the strip of stills.
 
     Returns
     -------
@@ -69,7 +69,9 @@ def shoot(
         canvas = Canvas(scene, STILL_DPI)
         for i, index in enumerate(chosen, 1):
             files[f"still-{i:02}.png"] = movie_files.png(canvas.image(index), STILL_DPI)
+            progress(1)
         files |= _strip_files(scene, chosen)
+        progress(1)
     return files
 
 

@@ -131,7 +131,10 @@ def _draw(
 ) -> dict[str, bytes]:
     from . import movie as pictures
 
-    with _bar(len(film.frames), "drawing") as bar:
+    n_stills = len(pictures.moments(film, stills))
+    # Beside the single moments there is the strip of all.
+    n_pictures = len(film.frames) + n_stills + (n_stills > 0)
+    with _bar(n_pictures, "drawing") as bar:
         return pictures.shoot(film, fps, stills, encoder, with_gif, bar.update)
 
 
@@ -161,8 +164,8 @@ def _summary(
         "stills": pictures.moments(film, len(stills)),
         "alpha": film.alpha,
         "data": len(film.data),
-        "neurons": [len(frame.neurons) for frame in film.frames],
-        "walkers": [len(frame.walkers) for frame in film.frames],
+        "neurons": max(len(frame.neurons) for frame in film.frames),
+        "walkers": max(len(frame.walkers) for frame in film.frames),
         "directions": film.directions.tolist(),
         "teacher_weights": film.teacher_weights.tolist(),
         "time": [float(frame.time) for frame in film.frames],

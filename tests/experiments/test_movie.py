@@ -343,7 +343,11 @@ def test_a_film_leaves_pictures_and_their_origin(fake, tmp_path):
     assert set(summary["versions"]) >= {"lazyactive", "python", "numpy", "matplotlib", "pillow"}
     assert len(summary["source_digest"]) == 64
     assert "KL 2 -> 0.02" in result.stdout
+    assert summary["neurons"] == 6
+    assert summary["walkers"] == 50
     assert "3/3" in result.stderr
+    # Frames, stills, and the strip.
+    assert "6/6" in result.stderr
     assert "3/3" not in result.stdout
 
 
