@@ -68,6 +68,11 @@ def shoot(out, *arguments, name="fake", frames=3, stills=0):
     return CliRunner().invoke(main, [str(a) for a in command])
 
 
+def not_drawn(film, *_):
+    """What stands for pictures where only the command is tested."""
+    return {"movie.gif": film.data.tobytes()}
+
+
 def files(folder):
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
@@ -351,8 +356,11 @@ def test_a_film_leaves_pictures_and_their_origin(fake, tmp_path):
     assert "3/3" not in result.stdout
 
 
-def test_the_seed_makes_the_film_and_a_new_film_leaves_nothing_of_the_old(fake, tmp_path):
+def test_the_seed_makes_the_film_and_a_new_film_leaves_nothing_of_the_old(
+    fake, tmp_path, monkeypatch
+):
     fake(base=Filmed)
+    monkeypatch.setattr(movie, "shoot", not_drawn)
     folder = tmp_path / "fake"
     shoot(tmp_path)
     first = (folder / "movie.gif").read_bytes()
@@ -399,20 +407,31 @@ def test_a_film_that_fails_writes_nothing(fake, tmp_path, monkeypatch, film, cod
 def test_a_drawing_that_fails_leaves_the_earlier_film(fake, tmp_path, monkeypatch):
     fake(base=Filmed)
     folder = tmp_path / "fake"
-    shoot(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(movie, "shoot", not_drawn)
+        shoot(tmp_path)
     before = {path: path.read_bytes() for path in folder.iterdir()}
     program(tmp_path, monkeypatch, "echo 'no such codec' >&2; exit 8")
     result = shoot(tmp_path, "--seed", 1)
     assert result.exit_code == 70
-    assert isinstance(result.exception, SystemExit)
+    assert before
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_what_ffmpeg_says_is_in_the_error(tmp_path, monkeypatch):
     program(tmp_path, monkeypatch, "echo 'no such codec' >&2; exit 8")
+    with (
+        movie_files.MP4(movie_files.ffmpeg(), SIZE, 20) as mp4,
+        pytest.raises(RuntimeError, match="code 8: no such codec"),
+    ):
+        # More than a pipe holds.
+        mp4.add(np.zeros((SIZE[1], SIZE[0], 3), np.uint8))
+
+
+def test_the_same_film_gives_the_same_files():
     film = make_film(2, np.random.default_rng(0))
-    with pytest.raises(RuntimeError, match="code 8: no such codec"):
-        movie.shoot(film, 20, 0, movie_files.ffmpeg(), False)
+    first, second = (movie.shoot(film, 20, 0, None, True) for _ in range(2))
+    assert first == second
 
 
 def test_every_frame_is_sent_to_ffmpeg(fake, tmp_path, monkeypatch):
