@@ -12,6 +12,7 @@ import click
 
 from . import _console
 from .curve_command import curve
+from .movie_command import movie
 from .spectrum_command import spectrum
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def main() -> None:
 
 
 main.add_command(curve)
+main.add_command(movie)
 main.add_command(spectrum)
 
 

@@ -181,14 +181,16 @@ def test_rates_in_three_styles():
     assert {r["metric"] for r in rows} == {"ksd"}
 
 
-@pytest.mark.parametrize("command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"]])
+@pytest.mark.parametrize(
+    "command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"], ["movie"]]
+)
 def test_help_teaches_with_an_example(command):
     result = invoke(*command, "--help")
     assert result.exit_code == 0
     assert "lazyactive verify mle-one-neuron" in result.stdout or "Example" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["verify", "spectrum"])
+@pytest.mark.parametrize("command", ["verify", "spectrum", "movie"])
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys; from lazyactive.experiments.cli import main\n"
