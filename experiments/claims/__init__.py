@@ -4,6 +4,7 @@ from . import (
     active_oracle,
     adaptivity,
     detection_power,
+    dual_high_dimension,
     dual_time_scales,
     function_spaces,
     goodness_of_fit,
@@ -12,6 +13,7 @@ from . import (
     jarzynski,
     lazy_curves,
     maximum_likelihood,
+    modes,
     neuron_to_ball,
     no_bias_trap,
     restart,
@@ -22,6 +24,7 @@ from . import (
     stein_separation,
     stein_spectrum,
     stein_training,
+    unbalanced_transport,
     unconverged_baseline,
 )
 
@@ -29,6 +32,7 @@ __all__ = [
     "active_oracle",
     "adaptivity",
     "detection_power",
+    "dual_high_dimension",
     "dual_time_scales",
     "function_spaces",
     "goodness_of_fit",
@@ -37,6 +41,7 @@ __all__ = [
     "jarzynski",
     "lazy_curves",
     "maximum_likelihood",
+    "modes",
     "neuron_to_ball",
     "no_bias_trap",
     "restart",
@@ -47,5 +52,6 @@ __all__ = [
     "stein_separation",
     "stein_spectrum",
     "stein_training",
+    "unbalanced_transport",
     "unconverged_baseline",
 ]

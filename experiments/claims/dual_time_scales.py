@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
 from ..statistics import Interval, Outcome
+from ._dual import divergence, neuron_rate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,11 +68,10 @@ class DualTimeScales(Claim):
     def measure(
         self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
     ) -> dict[str, float]:
-        """Train for the given time; the divergence by quadrature of the sphere."""
+        """Train for the given time; the divergence over fresh samples."""
         import numpy as np
 
-        from ...numerics import features, sphere
-        from ...numerics.discrepancies.kl import kl_divergence
+        from ...numerics import sphere
         from ...numerics.teachers import PlantedEnergy
         from ...numerics.training import dual
         from ...numerics.training.transport import Network
@@ -90,13 +90,11 @@ class DualTimeScales(Claim):
             1,
         )
         state = dual.init(network, int(settings["walkers"]), rng)
-        rate = neuron_rate(float(condition["ratio"]), MASSES[w])
+        rate = neuron_rate(float(condition["ratio"]), D, MASSES[w])
         for _ in range(round(TIME / STEP_SIZE)):
             state, _ = dual.step(state, X, rng, STEP_SIZE, rate, rate)
-        fresh = teacher.sample(100_000, rng)
-        energy = features.energy(fresh, state.network.neurons, state.network.weights)
-        divergence = kl_divergence(teacher.energy(fresh), energy)
-        return {"kl": divergence.value, "kl_se": divergence.se}
+        found = divergence(teacher, state.network, teacher.sample(100_000, rng))
+        return {"kl": found.value, "kl_se": found.se}
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
         """Weak: every ratio as predicted. Both: the ends are worse than the matched ratios."""
@@ -141,14 +139,6 @@ class DualTimeScales(Claim):
         axes.set_title(f"one neuron, $w = {w:g}$")
 
 
-def neuron_rate(ratio: float, mass: float) -> float:
-    """The rate of neurons and masses at which K/D of degree 1 has this ratio."""
-    from ...theory.descent_ascent import rates
-
-    K, D_ = rates(1, D, mass=mass)
-    return ratio * D_ / K
-
-
 def predicted_kl(ratio: float, n_walkers: int) -> float:
     """The mean divergence of the weak neuron."""
     import numpy as np
@@ -162,7 +152,7 @@ def predicted_kl(ratio: float, n_walkers: int) -> float:
         abs(WEAK * coefficients[k]) * np.sqrt(harmonic_dimension(D, k))
         for k in range(1, MAX_DEGREE + 1)
     ]
-    rate, mass = neuron_rate(ratio, MASSES[WEAK]), MASSES[WEAK]
+    rate, mass = neuron_rate(ratio, D, MASSES[WEAK]), MASSES[WEAK]
     return expected_kl(TIME, amplitudes, D, n_walkers, N_DATA, 1, mass, rate, rate)
 
 
