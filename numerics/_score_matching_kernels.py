@@ -6,9 +6,9 @@ neuron and :math:`t = \langle\theta, x\rangle`,
 .. math:: \Delta_S \sigma(t) = (1 - t^2)\,\sigma''(t) - (d-1)\, t\, \sigma'(t) .
 
 ``evaluate`` gives both at the points; ``pull_back`` is its transpose, from a field and a mass at
-the points to the neurons; ``profile`` fills matrices of features. Points and fields come in tiles, as in
-`_tiles`, and sums are taken as in `_feature_kernels`. Training runs on one thread, and so do these
-loops: parallel ones take twice as long to compile.
+the points to the neurons; ``profile`` fills matrices of features. Points and fields come in tiles,
+as in `_tiles`, and sums are taken as in `_feature_kernels`. Training runs on one thread, and so do
+these loops: parallel ones take twice as long to compile.
 
 For alpha = 1 the second derivative of the activation is a delta, and for alpha = 2 the third one
 is. The activation is therefore convolved with the bump

@@ -65,7 +65,8 @@ __all__ = [
     "noise_level",
 ]
 
-# Pairs +v, -v for each point. Beyond four the noise of the data themselves is larger.
+# Pairs +v, -v for each point. Along a neuron v squared varies by twice its squared mean: of four
+# pairs the mean varies half as much as the data themselves.
 N_PAIRS = 4
 # Standard deviations in the half-width of the bump.
 HALF_WIDTH = np.sqrt(7.0)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import minimize
 
 from lazyactive.numerics import features, sphere
 from lazyactive.numerics._score_matching_kernels import kernels
@@ -295,6 +296,28 @@ def test_rules_fall_as_stated():
     assert bump_width(3000, 15) == pytest.approx(4 / 15**0.5 * 0.005**0.2)
     assert noise_level(3000, 15) == pytest.approx(0.25 / 15**0.5 * 0.005**0.25)
     assert bump_width(10, 15) == 1.0
+
+
+def test_rule_balances_bias_and_noise():
+    # A tenth of the bump of the rule is much noisier, and one that is wider than the sphere biased.
+    w, n, factors = -6.0, 2000, (0.1, 1.0, 4.0)
+    divergences = np.zeros(len(factors))
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        teacher = PlantedEnergy(np.eye(1, 3), np.array([w]))
+        X, fresh = teacher.sample(n, rng), teacher.sample(4000, rng)
+
+        def objective(v, loss):
+            value, field = loss.evaluate(v[None], np.array([-1.0]))
+            return value, loss.gradient(v[None], np.array([-1.0]), field)[0][0]
+
+        for i, factor in enumerate(factors):
+            loss = ScoreMatching.of_implicit(X, 1, factor * bump_width(n, 3))
+            v = minimize(objective, np.array([5.5, 0.5, 0.5]), (loss,), jac=True).x
+            model = -np.maximum(fresh @ v, 0)
+            divergences[i] += kl_divergence(teacher.energy(fresh), model).value
+    assert divergences[1] < divergences[0] / 2
+    assert divergences[1] < divergences[2] / 1.5
 
 
 @pytest.mark.parametrize("kind", LOSSES)
