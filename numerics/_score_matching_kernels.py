@@ -17,6 +17,7 @@ the standard deviation of the bump is :math:`h/\sqrt7`. For alpha = 3 it is not 
 """
 
 import functools
+from collections.abc import Callable
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,7 +57,7 @@ def _laplacian(t, first, second, degree):
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> dict:
+def _compile(static_d: int, alpha: int) -> dict[str, Callable]:
     @kernel
     def evaluate(X, neurons, weights, h, gradient, laplacian):
         m, d = neurons.shape
@@ -132,7 +133,7 @@ def _compile(static_d: int, alpha: int) -> dict:
 
 
 @functools.cache
-def _compile_profile(alpha: int):
+def _compile_profile(alpha: int) -> Callable:
     @kernel
     def profile(cosines, d, h, slopes, laplacians):
         """Fill with the slope and the Laplacian of the activation at cosines, all (n, m)."""
