@@ -137,8 +137,7 @@ def weak_squared_movement(
     series = np.sum(parts * (time * exprel(-xi * time)) ** 2 * (float(w) ** 2 * mu + noise))
     # Beyond the last degree the flow has hardly begun, and the trace is known.
     trace = float(
-        ReLUPower(alpha).kernel(1.0, d)
-        + variance * alpha**2 * ReLUPower(alpha - 1).kernel(1.0, d)
+        ReLUPower(alpha).kernel(1.0, d) + variance * alpha**2 * ReLUPower(alpha - 1).kernel(1.0, d)
     )
     constant = float(tangent_eigenvalues(d, 0, alpha, variance)[0])
     return float(series + noise * time**2 * (trace - constant - parts.sum()))

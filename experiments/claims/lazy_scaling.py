@@ -170,7 +170,8 @@ def falls(label: str, runs: Sequence[Result]) -> Check:
     return Check(
         f"{label}: slope",
         f"the slope of the movement in s >= {LARGE[0]}, over {len(runs)} runs, is "
-        f"{expected:g} within {SLOPE_TOLERANCE:g}, with the whole of Student's {LEVEL:.0%} interval",
+        f"{expected:g} within {SLOPE_TOLERANCE:g}, with the whole of Student's {LEVEL:.0%} "
+        "interval",
         interval.value,
         interval,
         expected,
@@ -237,9 +238,9 @@ def predicted(label: str, runs: Sequence[Result], expected: float) -> Check:
         outcome = "undecided"
     return Check(
         f"{label}: weak energy",
-        f"at w = {WEAK:g} and {-WEAK:g} the mean square of the movement of the linearized model, at infinite "
-        f"width, is the predicted one within its {LEVEL:.0%} interval or {WEAK_TOLERANCE:.0%}; "
-        "shown as their ratio",
+        f"at w = {WEAK:g} and {-WEAK:g} the mean square of the movement of the linearized model, "
+        f"at infinite width, is the predicted one within its {LEVEL:.0%} interval or "
+        f"{WEAK_TOLERANCE:.0%}; shown as their ratio",
         interval.value,
         interval,
         1.0,
@@ -258,15 +259,14 @@ def _groups(results: Sequence[Result], w: float) -> list[tuple[str, list[Result]
         {(int(r.condition["d"]), int(r.condition["alpha"])) for r in select(results, w=w)}
     )
     return [
-        (f"d = {d}, alpha = {alpha}", select(results, d=d, alpha=alpha, w=w))
-        for d, alpha in kinds
+        (f"d = {d}, alpha = {alpha}", select(results, d=d, alpha=alpha, w=w)) for d, alpha in kinds
     ]
 
 
 def _points(
     condition: Condition, rng: "np.random.Generator", sign: float = 1.0
 ) -> tuple["NDArray", int]:
-    """Data of one neuron, of weight w times the sign, then points of tau; and the number of data."""
+    """Data of one neuron, of weight w times the sign, then points of tau; and how many are data."""
     import numpy as np
 
     from ...numerics import sphere

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from ..statistics import Interval, Outcome
+from ..statistics import Outcome
+from .lazy_scaling import within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,8 +103,8 @@ class MeanFieldFluctuations(Claim):
         groups = [
             (d, kind, quantity)
             for d in sorted({int(r.condition["d"]) for r in results})
-            for kind, quantities in ((PLANTED, (ENERGY, KL)), (RANDOM, (ENERGY, KL)))
-            for quantity in quantities
+            for kind in (PLANTED, RANDOM)
+            for quantity in (ENERGY, KL)
         ]
         trained = sorted({int(r.condition["d"]) for r in select(results, networks=TRAINED)})
         level = 1 - FALSE_ALARM / (2 * len(groups) + len(trained))
@@ -133,12 +134,8 @@ class MeanFieldFluctuations(Claim):
             ]
             for m in widths
         ]
-        interval = statistics.mean([math.fsum(r) / len(r) for r in zip(*ratios, strict=True)], level)
-        outcome: Outcome = "undecided"
-        if 1 - TOLERANCE <= interval.low and interval.high <= 1 + TOLERANCE:
-            outcome = "holds"
-        elif interval.high < 1 - TOLERANCE or interval.low > 1 + TOLERANCE:
-            outcome = "fails"
+        means = [math.fsum(row) / len(row) for row in zip(*ratios, strict=True)]
+        interval = statistics.mean(means, level)
         return Check(
             f"{label}, constant",
             f"over m >= {widths[0]} the mean ratio to the prediction is 1 within {TOLERANCE:.0%}, "
@@ -146,7 +143,7 @@ class MeanFieldFluctuations(Claim):
             interval.value,
             interval,
             1.0,
-            outcome,
+            within(interval, 1.0, TOLERANCE),
             level=f"{level:.1%} interval",
         )
 

@@ -1,8 +1,8 @@
 r"""The linearized model: training to which a network that is scaled up comes ever closer.
 
-A network :math:`f = s\,h(w)` with :math:`h(w_0) = 0`, trained on :math:`L(f)/s^2`, behaves for large
-s as its linearization at the start does [chizat2019lazy]_. In the space of functions that is the
-flow of a fixed kernel,
+A network :math:`f = s\,h(w)` with :math:`h(w_0) = 0`, trained on :math:`L(f)/s^2`, behaves for
+large s as its linearization at the start does [chizat2019lazy]_. In the space of functions that is
+the flow of a fixed kernel,
 
 .. math:: \dot f = -K \rho_f, \qquad K(x, y) = m\,\langle Dh(x), Dh(y)\rangle,
 
@@ -66,7 +66,11 @@ def movement(state: State, start: State) -> float:
 
 
 def tangent_kernel(X: ArrayLike, neurons: ArrayLike, weights: ArrayLike, alpha: int = 1) -> NDArray:
-    r"""Return :math:`K(x, y) = \frac1m\sum_j [\sigma\sigma + c_j^2 \langle x,y\rangle\sigma'\sigma']`.
+    r"""Return the tangent kernel of a network at points of the sphere.
+
+    .. math:: K(x, y) = \frac1m\sum_j \left[\sigma(\langle\theta_j,x\rangle)
+              \sigma(\langle\theta_j,y\rangle) + c_j^2 \langle x,y\rangle
+              \sigma'(\langle\theta_j,x\rangle)\sigma'(\langle\theta_j,y\rangle)\right]
 
     Parameters
     ----------
@@ -96,7 +100,7 @@ def tangent_kernel(X: ArrayLike, neurons: ArrayLike, weights: ArrayLike, alpha: 
 
 
 def wide_tangent_kernel(X: ArrayLike, alpha: int = 1, variance: float = 1.0) -> NDArray:
-    r"""Return the same kernel at infinite width, for uniform neurons and :math:`E c^2` given.
+    r"""Return the tangent kernel at infinite width: uniform neurons, and a given :math:`E c^2`.
 
     Parameters
     ----------
