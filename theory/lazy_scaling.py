@@ -20,8 +20,11 @@ K. At infinite width and for weak energies the flow separates into harmonic degr
           \left[\|g_k\|^2 + N(d,k)\,\epsilon\right], \qquad \epsilon = \frac1n + \frac1M .
 
 :math:`\epsilon` holds the noise of the data and that of the M points of tau on which log Z is
-computed. For one neuron of weight w, :math:`\|g_k\|^2 = w^2 N(d,k)\,\mu_k`. Neurons on the unit
-sphere with output weights of mean square v have the tangent kernel
+computed. For one neuron of weight w, :math:`\|g_k\|^2 = w^2 N(d,k)\,\mu_k`. This is for weak
+energies only: terms that are odd in w come next, and at w = 2 in three dimensions a movement is
+measured whose square is half of the sum.
+
+*The kernel* of neurons on the unit sphere with output weights of mean square v is
 
 .. math:: K(u) = \kappa_\alpha(u) + v\,\alpha^2 u\,\kappa_{\alpha-1}(u), \qquad
           \xi_k = \mu_k^{(\alpha)} + v\,\alpha^2
