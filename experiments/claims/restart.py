@@ -48,7 +48,7 @@ class RestartIsScoreMatching(Claim):
             for step in STEPS
         )
         self.presets = {
-            "quick": Preset(grid, 8, {"pairs": 300_000}),
+            "quick": Preset(grid, 8, {"pairs": 150_000}),
             "paper": Preset(grid, 40, {"pairs": 1_000_000}),
         }
 

@@ -68,6 +68,7 @@ def step(
     step_size: float = STEP_SIZE,
     feature_rate: float = 1.0,
     penalty: float = 0.0,
+    scale: float = 1.0,
 ) -> tuple[State, Info]:
     r"""Take one explicit Euler step of the flow.
 
@@ -83,16 +84,20 @@ def step(
     penalty : float
         lambda of :math:`\frac{\lambda}{2m} \sum_j (c_j^2 + \|\theta_j\|^2)`, which at its minimum
         over scalings of a ReLU neuron is the total-variation penalty.
+    scale : float
+        s, for the flow of :math:`L(s f)/s^2`, whose energies :math:`s f` move at a pace that does
+        not depend on s [chizat2019lazy]_.
 
     Returns
     -------
     State, Info
+        The loss is L.
     """
     m = len(state.weights)
-    loss, rho = likelihood.evaluate(state.neurons, state.weights)
+    loss, rho = likelihood.evaluate(state.neurons, scale * state.weights)
     grad_neurons, grad_weights = likelihood.gradient(state.neurons, state.weights, rho)
-    flow_neurons = -feature_rate * (m * grad_neurons + penalty * state.neurons)
-    flow_weights = -(m * grad_weights + penalty * state.weights)
+    flow_neurons = -feature_rate * (m / scale * grad_neurons + penalty * state.neurons)
+    flow_weights = -(m / scale * grad_weights + penalty * state.weights)
     speed = np.sqrt((np.sum(flow_neurons**2) + np.sum(flow_weights**2)) / m)
     moved = State(
         state.neurons + step_size * flow_neurons,

@@ -53,7 +53,7 @@ def test_a_mode_that_is_missed_fails(claim):
 
 
 def test_noise_is_undecided(claim):
-    judged = outcomes(claim, levels={(1, 1): 0.011}, noise=1.5)
+    judged = outcomes(claim, levels={(1, 1): 0.02}, noise=1.5)
     assert judged["1 mode: restarts are worse"] == "undecided"
 
 

@@ -52,6 +52,27 @@ def test_flow_does_not_depend_on_the_width(problem):
     np.testing.assert_allclose(double.weights[20:], state.weights, rtol=1e-9)
 
 
+def test_scaled_model_descends_the_scaled_loss(problem):
+    """Against finite differences of L(s f) / s^2."""
+    state, h, s, step = start(4), 0.1, 3.0, 1e-6
+    moved, info = particles.step(state, problem, h, scale=s)
+
+    def loss(neurons, weights):
+        return problem.evaluate(neurons, s * weights)[0] / s**2
+
+    assert info.loss == pytest.approx(s**2 * loss(state.neurons, state.weights))
+    for j in range(4):
+        bump = step * np.eye(4)[j]
+        ends = [loss(state.neurons, state.weights + sign * bump) for sign in (1, -1)]
+        change = (moved.weights - state.weights)[j]
+        assert change == pytest.approx(-h * 4 * (ends[0] - ends[1]) / (2 * step), rel=1e-5)
+        bump = np.zeros((4, 3))
+        bump[j, 0] = step
+        ends = [loss(state.neurons + sign * bump, state.weights) for sign in (1, -1)]
+        change = (moved.neurons - state.neurons)[j, 0]
+        assert change == pytest.approx(-h * 4 * (ends[0] - ends[1]) / (2 * step), rel=1e-3)
+
+
 def test_loss_falls_along_the_flow(problem):
     state = particles.init(30, 3, np.random.default_rng(2))
     losses = []
