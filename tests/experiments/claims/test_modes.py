@@ -53,8 +53,8 @@ def test_a_mode_that_is_missed_fails(claim):
 
 
 def test_noise_is_undecided(claim):
-    judged = outcomes(claim, levels={(1, 1): 0.02}, noise=1.5)
-    assert judged["1 mode: restarts are worse"] == "undecided"
+    judged = outcomes(claim, noise=1.5)
+    assert judged["2 modes: restarts are worse"] == "undecided"
 
 
 def test_measure(claim, monkeypatch):

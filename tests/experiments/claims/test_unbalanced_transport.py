@@ -50,7 +50,7 @@ def test_runs_that_do_not_arrive_fail(claim):
 
 
 def test_noise_is_undecided(claim):
-    assert outcomes(claim, gain=2.0, noise=2.0)["d = 3, mass 12: faster"] == "undecided"
+    assert outcomes(claim, gain=2.0, noise=2.0)["d = 15, mass 12: faster"] == "undecided"
 
 
 def test_measure(claim, monkeypatch):
