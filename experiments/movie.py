@@ -101,9 +101,9 @@ def versions() -> dict[str, str]:
 
 
 def time_in_words(film: Film, index: int) -> str:
-    """Time of a frame with as many decimals as tell neighbours apart, at most three."""
+    """Time of a frame with as many decimals as tell most neighbours apart, at most three."""
     times = [frame.time for frame in film.frames]
-    step = min(np.diff(times), default=1.0)
+    step = float(np.median(np.diff(times))) if len(times) > 1 else 1.0
     decimals = int(np.clip(math.ceil(-math.log10(step)), 0, 3))
     return f"{times[index]:.{decimals}f}"
 

@@ -5,9 +5,10 @@ The Fisher divergence from the data, :math:`\frac12 E\,|\nabla_S f - \nabla_S f_
 .. math:: J(f) = E\left[\tfrac12 |\nabla_S f|^2 - \Delta_S f\right]
 
 up to a constant, by parts: implicit score matching, which needs neither log Z nor the score of the
-data. Denoising moves the data instead, :math:`y = \exp_x(v)` with tangent
-:math:`v \sim N(0, \eta^2 I)` and :math:`r = |v| < \pi`. With respect to tau the density of y given
-x is proportional to :math:`e^{-r^2/2\eta^2} (r/\sin r)^{d-2}`; its score points back to x,
+data [hyvarinen2005score]_. Denoising [vincent2011connection]_ moves the data instead,
+:math:`y = \exp_x(v)` with tangent :math:`v \sim N(0, \eta^2 I)` and :math:`r = |v| < \pi`. With
+respect to tau the density of y given x is proportional to
+:math:`e^{-r^2/2\eta^2} (r/\sin r)^{d-2}`; its score points back to x,
 
 .. math:: g = \left[\frac{r}{\eta^2} - (d-2)\left(\frac1r - \cot r\right)\right]
           \frac{\log_y x}{r}, \qquad
@@ -15,8 +16,9 @@ x is proportional to :math:`e^{-r^2/2\eta^2} (r/\sin r)^{d-2}`; its score points
 
 which is :math:`\frac12 E|s - g|^2` for :math:`s = -\nabla_S f` up to a constant. The least D has
 the score of the density of y. Each point is moved by v and by -v: where the energy is smooth, the
-noise of the mean then does not grow as eta falls. Derived here; dual training whose walkers restart
-at the data after every short step is the first of the two [domingoenrich2021dual]_.
+noise of the mean then does not grow as eta falls. On the sphere derived here; dual training whose
+walkers restart at the data before every short step is the first of the two
+[domingoenrich2021dual]_.
 
 Both are convex over measures :math:`f = \int \sigma(\langle\theta,\cdot\rangle)\,d\gamma(\theta)`,
 with the same quadratic part and
@@ -26,8 +28,8 @@ with the same quadratic part and
    E\left[\langle \nabla_S f, \nabla_S \sigma_\theta\rangle - \Delta_S \sigma_\theta\right] .
 
 Of a ReLU network the Laplacian has a delta at each neuron's hyperplane: J asks for the density of
-the data there, which a sample tells only after smoothing.
-The activation is therefore convolved with the bump of `_score_matching_kernels` over cosines, of
+the data there, which a sample tells only after smoothing. The activation is therefore convolved
+with the bump of `_score_matching_kernels` over cosines, of
 half-width h in the linear part. With the same bump in the quadratic part J would be exactly that of
 the smoothed energy, and a neuron that meets its own kink in the data would come out too heavy by a
 term of order h: two bumps meet in the quadratic part, but only one in the linear part, where the

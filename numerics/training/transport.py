@@ -8,9 +8,9 @@ along the Wasserstein-Fisher-Rao flow [domingoenrich2021dual]_
 .. math:: \dot\theta_j = -r_\theta\, c_j \nabla_S \psi(\theta_j), \qquad
    \dot w_j = -r_w\, c_j\, \psi(\theta_j)\, w_j ,
 
-whose rates are those of transport on the sphere and of birth and death. The F1 norm is the mean
-mass; where it is capped, all masses are divided by one factor, which is the projection to the
-allowed ones in relative entropy, the divergence that belongs to multiplicative steps.
+whose rates are those of transport on the sphere, and of birth and death [rotskoff2019birth]_. The
+F1 norm is the mean mass; where it is capped, all masses are divided by one factor, which is the
+projection to the allowed ones in relative entropy, the divergence of multiplicative steps.
 """
 
 from typing import NamedTuple
