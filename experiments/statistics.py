@@ -183,6 +183,14 @@ def above(interval: Interval, bound: float) -> Outcome:
     return below(Interval(-interval.value, -interval.high, -interval.low), -bound)
 
 
+def equal(interval: Interval, expected: float, tolerance: float) -> Outcome:
+    """Whether a quantity is the expected one up to a tolerance: decided as for a bound."""
+    low, high = expected - tolerance, expected + tolerance
+    if low <= interval.low and interval.high <= high:
+        return "holds"
+    return "fails" if interval.high < low or high < interval.low else "undecided"
+
+
 def _mean_and_variance(values: Sequence[float]) -> tuple[float, float]:
     """The mean, and the estimated variance of the mean (infinite for a single value)."""
     size = len(values)

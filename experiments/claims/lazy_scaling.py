@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from ..statistics import Interval, Outcome
+from ..statistics import Outcome
 
 if TYPE_CHECKING:
     import numpy as np
@@ -152,14 +152,6 @@ def slope(result: Result, scales: Sequence[int]) -> float:
     return statistics.slope(scales, movements).value
 
 
-def within(interval: Interval, expected: float, tolerance: float) -> Outcome:
-    """Equality up to a tolerance, decided where the whole interval is on one side of its ends."""
-    low, high = expected - tolerance, expected + tolerance
-    if low <= interval.low and interval.high <= high:
-        return "holds"
-    return "fails" if interval.high < low or high < interval.low else "undecided"
-
-
 def falls(label: str, runs: Sequence[Result]) -> Check:
     """The slope at large s."""
     from ...theory.lazy_scaling import MOVEMENT
@@ -175,7 +167,7 @@ def falls(label: str, runs: Sequence[Result]) -> Check:
         interval.value,
         interval,
         expected,
-        within(interval, expected, SLOPE_TOLERANCE),
+        statistics.equal(interval, expected, SLOPE_TOLERANCE),
         level=f"{LEVEL:.0%} interval",
     )
 
@@ -191,7 +183,7 @@ def constant(label: str, runs: Sequence[Result]) -> Check:
         interval.value,
         interval,
         1.0,
-        within(interval, 1.0, TOLERANCE),
+        statistics.equal(interval, 1.0, TOLERANCE),
         level=f"{LEVEL:.0%} interval",
     )
 
@@ -207,7 +199,7 @@ def limit(label: str, runs: Sequence[Result]) -> Check:
         interval.value,
         interval,
         1.0,
-        within(interval, 1.0, TOLERANCE),
+        statistics.equal(interval, 1.0, TOLERANCE),
         level=f"{LEVEL:.0%} interval",
     )
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
 from ..statistics import Outcome
-from .lazy_scaling import within
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +140,7 @@ class MeanFieldFluctuations(Claim):
             interval.value,
             interval,
             1.0,
-            within(interval, 1.0, TOLERANCE),
+            statistics.equal(interval, 1.0, TOLERANCE),
             level=f"{level:.1%} interval",
         )
 

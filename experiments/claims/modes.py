@@ -50,8 +50,8 @@ class MonomodalAndBimodal(FilmedClaim):
             {"modes": modes, "restart": restart} for modes in (1, 2) for restart in (NEVER, ALWAYS)
         )
         self.presets = {
-            "quick": Preset(grid, 8, {"data": 2000, "walkers": 2000}),
-            "paper": Preset(grid, 16, {"data": 10_000, "walkers": 10_000}),
+            "quick": Preset(grid, 16, {"data": 2000, "walkers": 2000}),
+            "paper": Preset(grid, 32, {"data": 10_000, "walkers": 10_000}),
         }
 
     def predict(self, condition: Condition) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from ..statistics import Interval, Outcome
+from ..statistics import Interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,11 +134,6 @@ def falls_linearly(d: int, alpha: int, runs: Sequence[Result]) -> Check:
     samples = [values(select(runs, step=h), KEY) for h in FITTED]
     square = statistics.slope(FITTED, samples, 0.99)
     found = Interval(*(end / 2 for end in square))
-    outcome: Outcome = "undecided"
-    if abs(found.low - 1) <= SLOPE_TOLERANCE and abs(found.high - 1) <= SLOPE_TOLERANCE:
-        outcome = "holds"
-    elif found.low > 1 + SLOPE_TOLERANCE or found.high < 1 - SLOPE_TOLERANCE:
-        outcome = "fails"
     return Check(
         f"d = {d}, alpha = {alpha}: linear in the step",
         f"the slope of the root mean square error against the step, for h from {FITTED[0]:g} "
@@ -146,7 +141,7 @@ def falls_linearly(d: int, alpha: int, runs: Sequence[Result]) -> Check:
         found.value,
         found,
         1.0,
-        outcome,
+        statistics.equal(found, 1.0, SLOPE_TOLERANCE),
         level="99% interval",
     )
 

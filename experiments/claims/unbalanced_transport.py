@@ -49,7 +49,7 @@ class UnbalancedTransportHelps(Claim):
             for rate in (0, 1)
         )
         self.presets = {
-            "quick": Preset(grid, 8, {"data": 5000, "reference": 20_000}),
+            "quick": Preset(grid, 20, {"data": 5000, "reference": 20_000}),
             "paper": Preset(grid, 24, {"data": 20_000, "reference": 80_000}),
         }
 

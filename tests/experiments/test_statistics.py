@@ -8,6 +8,7 @@ from lazyactive.experiments.statistics import (
     Interval,
     above,
     below,
+    equal,
     log_ratio,
     mean,
     required_size,
@@ -120,3 +121,11 @@ def test_required_size_without_a_transition():
         interval = required_size([10, 20, 40], rejections, [10, 10, 10])
         assert interval.low == -math.inf
         assert interval.high == math.inf
+
+
+@pytest.mark.parametrize(
+    ("interval", "outcome"),
+    [((0.99, 1.01), "holds"), ((0.99, 1.03), "undecided"), ((1.03, 1.05), "fails")],
+)
+def test_equal(interval, outcome):
+    assert equal(Interval(sum(interval) / 2, *interval), 1.0, 0.02) == outcome

@@ -4,7 +4,6 @@ import pytest
 from lazyactive.experiments.claim import Result
 from lazyactive.experiments.claims import lazy_scaling as module
 from lazyactive.experiments.figures import style
-from lazyactive.experiments.statistics import Interval
 
 KIND = "d = 3, alpha = 1"
 
@@ -67,14 +66,6 @@ def test_noise_is_undecided(claim):
 
 def test_a_wrong_constant_at_weak_energy_fails(claim):
     assert outcomes(claim, weak=1.2)[f"{KIND}: weak energy"] == "fails"
-
-
-@pytest.mark.parametrize(
-    ("interval", "outcome"),
-    [((0.99, 1.01), "holds"), ((0.99, 1.03), "undecided"), ((1.03, 1.05), "fails")],
-)
-def test_within(interval, outcome):
-    assert module.within(Interval(sum(interval) / 2, *interval), 1.0, 0.02) == outcome
 
 
 def test_measure(claim, monkeypatch):
