@@ -103,8 +103,8 @@ class MonomodalAndBimodal(FilmedClaim):
 
         (axes,) = figures.panels(figure, 1)
         for restart, label, color, marker, shift in (
-            (NEVER, "walkers never put back", figures.BLUE, "o", -0.08),
-            (ALWAYS, "walkers put to the data before each step", figures.VERMILION, "s", 0.08),
+            (NEVER, "walkers go on", figures.BLUE, "o", -0.08),
+            (ALWAYS, "walkers restart at each step", figures.VERMILION, "s", 0.08),
         ):
             for modes in (1, 2):
                 own = values(select(results, modes=modes, restart=restart), "kl")

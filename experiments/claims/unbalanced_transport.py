@@ -101,6 +101,8 @@ class UnbalancedTransportHelps(Claim):
 
     def draw(self, results: Sequence[Result], figure: "Figure") -> None:
         """Times against the mass of the start, a panel for each dimension."""
+        from matplotlib.ticker import NullLocator
+
         from .. import figures
 
         masses = (SCARCE, PLENTY)
@@ -122,6 +124,8 @@ class UnbalancedTransportHelps(Claim):
             axes.axhline(LONGEST, color=figures.GREY, linestyle=":", label="end of the runs")
             figures.log_axes(axes, masses, "mass of the start (the teacher has 10)")
             axes.set_xlim(8, 60)
+            axes.set_yticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+            axes.yaxis.set_minor_locator(NullLocator())
             axes.set_title(f"$d = {d}$, to KL = {TARGETS[d]:g}")
         panels[0].set_ylabel("flow time")
         figures.legend_below(figure)
