@@ -3,6 +3,7 @@ import pytest
 
 from lazyactive.experiments import claim as registry
 from lazyactive.experiments.claim import Result
+from lazyactive.experiments.claims import restart as module
 from lazyactive.experiments.figures import style
 
 
@@ -11,14 +12,15 @@ def claim():
     return registry.get("restart-is-score-matching")
 
 
-def simulate(claim, *, order=1.0, floor=0.0, noise=0.02):
-    """Square errors of 2 h to a power, plus a floor."""
+def simulate(claim, *, slope=1.0, limit=0.0, noise=0.02):
     rng, grid, results = np.random.default_rng(0), claim.presets["quick"], []
     for condition in grid.conditions:
         for repetition in range(grid.repetitions):
-            square = (2 * condition["step"] ** order) ** 2 + floor**2
-            square *= np.exp(noise * rng.standard_normal())
-            found = {"square_error": square, "square_noise": 0.0}
+            found = {
+                "slope": slope + noise * rng.standard_normal(),
+                "limit_square": limit**2 + 0.01 * noise * rng.standard_normal(),
+            }
+            found |= {f"change_{h:g}": 2 * h**slope for h in module.STEPS[:-1]}
             results.append(Result(condition, repetition, found, 1.0))
     return results
 
@@ -34,24 +36,24 @@ def test_holds_as_predicted(claim):
 
 
 def test_another_order_fails(claim):
-    assert outcomes(claim, order=0.5)["d = 3, alpha = 2: linear in the step"] == "fails"
+    assert outcomes(claim, slope=0.5)["d = 3, alpha = 2: linear in the step"] == "fails"
 
 
-def test_a_floor_fails(claim):
-    assert outcomes(claim, floor=0.2)["d = 15, alpha = 3: agrees at small steps"] == "fails"
+def test_another_limit_fails(claim):
+    assert outcomes(claim, limit=0.2)["d = 15, alpha = 3: agrees"] == "fails"
 
 
 def test_noise_is_undecided(claim):
     judged = outcomes(claim, noise=1.0)
     assert judged["d = 3, alpha = 3: linear in the step"] == "undecided"
+    assert judged["d = 3, alpha = 3: agrees"] == "undecided"
 
 
 def test_measure(claim):
-    """Coarse steps, where the error is far above the noise, which two halves cancel anyway."""
-    condition = {"d": 3, "alpha": 3, "step": 0.04}
-    found = claim.measure(condition, np.random.default_rng(0), {"pairs": 20_000})
-    assert 0.005 < found["square_error"] < 0.1
-    assert found["square_noise"] < 0.01
+    found = claim.measure({"d": 3, "alpha": 3}, np.random.default_rng(0), {"pairs": 20_000})
+    assert found["slope"] == pytest.approx(1, abs=0.2)
+    assert abs(found["limit_square"]) < 0.01
+    assert found["change_0.0016"] > found["change_0.0002"]
 
 
 def test_draw(claim):
