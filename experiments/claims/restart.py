@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 DIMENSIONS, ALPHAS = (3, 15), (2, 3)
 # Each the double of the one before. The slope is that of the first three changes: terms of higher
 # order bend the curve.
-STEPS = (0.0002, 0.0004, 0.0008, 0.0016, 0.0032)
+STEPS = (0.0005, 0.001, 0.002, 0.004, 0.008)
 N_FITTED = 3
 N_NEURONS, MASS, TEACHER_WEIGHT = 16, 4.0, -6.0
 SLOPE_TOLERANCE, LARGEST_LIMIT = 0.1, 0.05

@@ -4,8 +4,8 @@ The gradient flow of the likelihood over measures, from uniform neurons of equal
 transport alone and with birth and death beside it, which creates mass where it is wanted. Where the
 masses of the start barely reach, transport alone does not arrive at all. Where they are plenty, the
 flow of a weak energy would be faster by the factor :math:`(1 + \Lambda)/\Lambda`, with
-:math:`\Lambda = d - 1` the eigenvalue of degree 1 (`theory.descent_ascent.rates`); it is at least
-that much faster.
+:math:`\Lambda = d - 1` the eigenvalue of degree 1 (`theory.descent_ascent.rates`). The energy here
+is not weak: that factor tells how much to expect, and is no bound.
 """
 
 import math
@@ -54,8 +54,8 @@ class UnbalancedTransportHelps(Claim):
         }
 
     def predict(self, condition: Condition) -> dict[str, float]:
-        """Only a ratio of times is predicted: see `linear_speedup`."""
-        return {}
+        """With plenty of mass, how much faster births would make a weak energy."""
+        return {"speedup": linear_speedup(int(condition["d"]))}
 
     def cost(self, condition: Condition) -> float:
         """Coordinates, and the longer way without births."""
@@ -92,11 +92,11 @@ class UnbalancedTransportHelps(Claim):
         return {"time": LONGEST, "reached": 0.0, "kl": kl}
 
     def verdict(self, results: Sequence[Result]) -> Verdict:
-        """Scarce mass: a factor. Plenty of mass: at least the linear factor."""
+        """Scarce mass: a factor. Plenty of mass: sooner."""
         checks = []
         for d in DIMENSIONS:
             checks.append(faster(d, SCARCE, FACTOR, results))
-            checks.append(faster(d, PLENTY, linear_speedup(d), results))
+            checks.append(faster(d, PLENTY, 1.0, results))
         return Verdict(tuple(checks))
 
     def draw(self, results: Sequence[Result], figure: "Figure") -> None:

@@ -53,7 +53,7 @@ def test_a_mode_that_is_missed_fails(claim):
 
 
 def test_noise_is_undecided(claim):
-    judged = outcomes(claim, noise=1.5)
+    judged = outcomes(claim, levels={(2, 1): 0.042}, noise=0.6)
     assert judged["2 modes: restarts are worse"] == "undecided"
 
 

@@ -53,7 +53,7 @@ def test_measure(claim):
     found = claim.measure({"d": 3, "alpha": 3}, np.random.default_rng(0), {"pairs": 20_000})
     assert found["slope"] == pytest.approx(1, abs=0.2)
     assert abs(found["limit_square"]) < 0.01
-    assert found["change_0.0016"] > found["change_0.0002"]
+    assert found["change_0.004"] > found["change_0.0005"]
 
 
 def test_draw(claim):
