@@ -91,15 +91,20 @@ def test_restart_at_every_step_is_score_matching():
 
 
 def test_threads_do_not_change_the_bits():
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("Numba has one thread here")
     X = TEACHER.sample(1000, 0)
     start = dual.init(transport.init(8, D, 1), 1000, 2)
-    states = []
-    for n_threads in (1, 2):
-        numba.set_num_threads(n_threads)
-        rng, state = np.random.default_rng(4), start
-        for _ in range(3):
-            state, _ = dual.step(state, X, rng)
-        states.append(state)
+    threads, states = numba.get_num_threads(), []
+    try:
+        for n_threads in (1, 2):
+            numba.set_num_threads(n_threads)
+            rng, state = np.random.default_rng(4), start
+            for _ in range(3):
+                state, _ = dual.step(state, X, rng)
+            states.append(state)
+    finally:
+        numba.set_num_threads(threads)
     np.testing.assert_array_equal(states[0].walkers, states[1].walkers)
     np.testing.assert_array_equal(states[0].network.neurons, states[1].network.neurons)
 
