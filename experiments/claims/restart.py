@@ -54,7 +54,7 @@ class RestartIsScoreMatching(Claim):
             {"d": d, "alpha": alpha} for d in DIMENSIONS for alpha in ALPHAS
         )
         self.presets = {
-            "quick": Preset(grid, 12, {"pairs": 200_000}),
+            "quick": Preset(grid, 16, {"pairs": 400_000}),
             "paper": Preset(grid, 40, {"pairs": 1_000_000}),
         }
 
