@@ -29,7 +29,7 @@ PREDICTED = RATIOS[:-1]
 # The weak energy is small beside the mass of the neurons: masses and neurons then move little.
 WEAK, STRONG = -0.5, -10.0
 MASSES = {WEAK: 10.0, STRONG: 20.0}
-TIME, STEP_SIZE, N_DATA = 4.0, 0.01, 5000
+TIME, STEP_SIZE, N_DATA, N_WALKERS = 4.0, 0.01, 5000, 1000
 MAX_DEGREE = 40
 # What the prediction may be off, to second order in the energy and to first in the step.
 TOLERANCE = 0.2
@@ -54,16 +54,15 @@ class DualTimeScales(Claim):
             {"w": w, "ratio": ratio} for w in (WEAK, STRONG) for ratio in RATIOS
         )
         self.presets = {
-            "quick": Preset(grid, 24, {"neurons": 192, "walkers": 1000}),
-            "paper": Preset(grid, 128, {"neurons": 768, "walkers": 1000}),
+            "quick": Preset(grid, 24, {"neurons": 192, "walkers": N_WALKERS}),
+            "paper": Preset(grid, 128, {"neurons": 768, "walkers": N_WALKERS}),
         }
 
     def predict(self, condition: Condition) -> dict[str, float]:
         """The mean divergence of a weak neuron."""
         if condition["w"] != WEAK:
             return {}
-        settings = self.presets["quick"].settings
-        return {"kl": predicted_kl(float(condition["ratio"]), int(settings["walkers"]))}
+        return {"kl": predicted_kl(float(condition["ratio"]), N_WALKERS)}
 
     def measure(
         self, condition: Condition, rng: "np.random.Generator", settings: Mapping[str, Any]
@@ -126,10 +125,9 @@ class DualTimeScales(Claim):
 
         intervals = [statistics.mean(values(select(results, ratio=r), "kl")) for r in RATIOS]
         figures.points(axes, RATIOS, intervals, label="measured", color=figures.BLUE, marker="o")
-        settings = self.presets["quick"].settings
         if w == WEAK:
             fine = np.geomspace(RATIOS[0] / 2, 2 * RATIOS[-1], 200)
-            curve = [predicted_kl(ratio, int(settings["walkers"])) for ratio in fine]
+            curve = [predicted_kl(ratio, N_WALKERS) for ratio in fine]
             axes.plot(
                 fine, curve, color=figures.BLUE, zorder=1, label="predicted, no free parameter"
             )
