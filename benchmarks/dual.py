@@ -14,8 +14,12 @@ from lazyactive.numerics.training import dual, transport
 D, N_NEURONS, N_DATA, N_WALKERS, STEP_SIZE, STEPS = 15, 64, 10_000, 20_000, 0.01, 20
 
 
+def one_stream(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal(shape, dtype)
+
+
 def plain_step(
-    state: dual.State, X: np.ndarray, rng: np.random.Generator
+    state: dual.State, X: np.ndarray, rng: np.random.Generator, normal=one_stream
 ) -> tuple[dual.State, None]:
     """The step as one writes it in NumPy, in the type of the data."""
     network, walkers, n_steps = state
@@ -23,7 +27,7 @@ def plain_step(
     weights = (network.weights / N_NEURONS).astype(X.dtype)
     gradient = ((walkers @ neurons.T > 0) * weights) @ neurons
     spread = X.dtype.type(np.sqrt(2 * STEP_SIZE))
-    noise = spread * rng.standard_normal(walkers.shape, X.dtype)
+    noise = spread * normal(walkers.shape, X.dtype, rng)
     velocity = sphere.tangent(walkers, noise - X.dtype.type(STEP_SIZE) * gradient)
     walkers = sphere.exponential(walkers, velocity)
     psi, slopes = np.zeros(N_NEURONS), np.zeros((N_NEURONS, D))
@@ -41,13 +45,13 @@ def main() -> None:
         X = PlantedEnergy(np.eye(2, D), np.array([-10.0, -10.0])).sample(N_DATA, 0).astype(dtype)
         start = dual.init(transport.init(N_NEURONS, D, 1), N_WALKERS, 2, dtype)
 
-        def run(step, start=start, X=X):
+        def run(step, start=start, X=X, **options):
             rng, state = np.random.default_rng(3), start
             for _ in range(STEPS):
-                state, _ = step(state, X, rng)
+                state, _ = step(state, X, rng, **options)
             return state
 
-        ours, theirs = run(dual.step), run(plain_step)
+        ours, theirs = run(dual.step), run(plain_step, normal=dual._noise)
         # A rectifier that switches in another order of rounding moves a walker a little.
         assert np.median(np.abs(ours.walkers - theirs.walkers)) < 1e-5
         times = alternate(lambda run=run: run(dual.step), lambda run=run: run(plain_step))

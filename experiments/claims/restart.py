@@ -30,7 +30,7 @@ DIMENSIONS, ALPHAS = (3, 15), (2, 3)
 # order bend the curve.
 STEPS = (0.0005, 0.001, 0.002, 0.004, 0.008)
 N_FITTED = 3
-N_NEURONS, MASS, TEACHER_WEIGHT = 16, 4.0, -6.0
+N_NEURONS, MASS, TEACHER_WEIGHT = 48, 4.0, -6.0
 SLOPE_TOLERANCE, LARGEST_LIMIT = 0.1, 0.05
 # Half-width of a bump that does not smooth.
 SHARP = 1e-9
@@ -54,7 +54,7 @@ class RestartIsScoreMatching(Claim):
             {"d": d, "alpha": alpha} for d in DIMENSIONS for alpha in ALPHAS
         )
         self.presets = {
-            "quick": Preset(grid, 16, {"pairs": 400_000}),
+            "quick": Preset(grid, 12, {"pairs": 300_000}),
             "paper": Preset(grid, 40, {"pairs": 1_000_000}),
         }
 
