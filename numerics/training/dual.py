@@ -21,23 +21,20 @@ order h. Walkers that are never put back should have noise of their own: on the 
 with opposite noise are driven to opposite points.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from .. import features, sphere
+from .. import _feature_kernels, sphere
 from .._checks import check_count, check_nonnegative, check_positive, check_sphere
+from .._normal_kernels import standard_normal
+from .._tiles import tiled_vector, tiles
 from .._walker_kernels import kernels
 from . import transport
 from .transport import Network
 
 __all__ = ["Info", "State", "init", "step"]
-
-# Of normal numbers: drawing them takes longer than all else that a walker does.
-N_STREAMS = 4
 
 
 class State(NamedTuple):
@@ -140,6 +137,11 @@ def step(
     """
     X = check_sphere(X)
     network, walkers, n_steps = state
+    if X.shape[1] != walkers.shape[1]:
+        raise ValueError(
+            f"X must have as many columns as the walkers, {walkers.shape[1]}, "
+            f"but has shape {X.shape}."
+        )
     step_size = check_positive(step_size, "step_size")
     walker_rate = check_nonnegative(walker_rate, "walker_rate")
     if restart_every is not None and n_steps % check_count(restart_every, "restart_every") == 0:
@@ -178,21 +180,21 @@ def _langevin(
 
 
 def _noise(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) -> NDArray:
-    """Draw normal numbers on all threads, by streams whose number does not depend on theirs."""
     noise = np.empty(shape, dtype)
-    parts = np.array_split(noise, N_STREAMS)
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for _ in pool.map(
-            lambda stream, part: stream.standard_normal(dtype=dtype, out=part),
-            rng.spawn(N_STREAMS),
-            parts,
-        ):
-            pass
+    standard_normal(rng.integers(2**64, dtype=np.uint64), noise.reshape(-1))
     return noise
 
 
 def _mean_features(X: NDArray, network: Network) -> tuple[NDArray, NDArray]:
     """The mean of each neuron's activation, (m,), and its gradient in the neuron, (m, d)."""
-    m = len(network.masses)
-    slopes, values = features.energy_gradient(X, network.neurons, np.ones(m), network.alpha)
-    return m * values.astype(np.float64), m * slopes.astype(np.float64)
+    m, d = network.neurons.shape
+    slopes, values = np.empty((m, d)), np.empty(m)
+    _feature_kernels.kernels(d, network.alpha).energy_gradient(
+        tiles(X),
+        network.neurons.astype(X.dtype, copy=False),
+        np.ones(m, X.dtype),
+        tiled_vector(np.full(len(X), 1 / len(X), X.dtype)),
+        slopes,
+        values,
+    )
+    return m * values, m * slopes
