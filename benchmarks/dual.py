@@ -1,17 +1,23 @@
 """One step of dual training against the same step in NumPy, in turn, in one process.
 
+Runs of many steps alternate, and the median of the steps of a run counts: the threads of NumPy's
+matrix products keep spinning for a while, into the first steps of the next run.
+
 python benchmarks/dual.py
 """
 
+import time
+from statistics import median
+
 import numba
 import numpy as np
-from timing import alternate, report
+from timing import ROUNDS, report
 
 from lazyactive.numerics import sphere
 from lazyactive.numerics.teachers import PlantedEnergy
 from lazyactive.numerics.training import dual, transport
 
-D, N_NEURONS, N_DATA, N_WALKERS, STEP_SIZE, STEPS = 15, 64, 10_000, 20_000, 0.01, 20
+D, N_NEURONS, N_DATA, N_WALKERS, STEP_SIZE, STEPS = 15, 64, 10_000, 20_000, 0.01, 40
 
 
 def one_stream(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) -> np.ndarray:
@@ -46,16 +52,18 @@ def main() -> None:
         start = dual.init(transport.init(N_NEURONS, D, 1), N_WALKERS, 2, dtype)
 
         def run(step, start=start, X=X, **options):
-            rng, state = np.random.default_rng(3), start
+            rng, state, times = np.random.default_rng(3), start, []
             for _ in range(STEPS):
+                begin = time.perf_counter()
                 state, _ = step(state, X, rng, **options)
-            return state
+                times.append(time.perf_counter() - begin)
+            return state, median(times)
 
-        ours, theirs = run(dual.step), run(plain_step, normal=dual._noise)
+        ours, theirs = run(dual.step)[0], run(plain_step, normal=dual._noise)[0]
         # A rectifier that switches in another order of rounding moves a walker a little.
         assert np.median(np.abs(ours.walkers - theirs.walkers)) < 1e-5
-        times = alternate(lambda run=run: run(dual.step), lambda run=run: run(plain_step))
-        report(f"{np.dtype(dtype).name}, ours against NumPy", *times)
+        rounds = [(run(dual.step)[1], run(plain_step)[1]) for _ in range(ROUNDS)]
+        report(f"{np.dtype(dtype).name}, ours against NumPy", *zip(*rounds, strict=True))
 
 
 if __name__ == "__main__":
