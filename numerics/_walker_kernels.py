@@ -15,10 +15,6 @@ from ._feature_kernels import accumulate_gradient, pad_rows
 from ._jit import parallel_kernel
 from ._tiles import ROWS, TILE, static_dimension
 
-# Squares of angles up to which cos r and sin(r)/r are sums of so many terms, to 1e-15: unlike calls
-# of the functions, these are vector instructions.
-SERIES_REACH, SERIES_TERMS = 4.0, 11
-
 
 def kernels(d: int, alpha: int) -> SimpleNamespace:
     """Compile ``langevin`` for one dimension and activation."""
@@ -62,20 +58,10 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
                 for s in range(TILE):
                     velocity[i, s] -= t[s] * points[i, s]
                     radius[s] += velocity[i, s] * velocity[i, s]
-            if radius.max() < SERIES_REACH:
-                for s in range(TILE):
-                    q = -radius[s]
-                    cosine, sine = one, one
-                    for k in range(SERIES_TERMS, 0, -1):
-                        even, odd = type(q)(2 * k * (2 * k - 1)), type(q)(2 * k * (2 * k + 1))
-                        cosine = one + cosine * q / even
-                        sine = one + sine * q / odd
-                    t[s], radius[s] = sine, cosine
-            else:
-                for s in range(size):
-                    r = math.sqrt(radius[s])
-                    t[s] = math.sin(r) / r if r > zero else one
-                    radius[s] = math.cos(r)
+            for s in range(size):
+                radius[s] = math.sqrt(radius[s])
+                t[s] = math.sin(radius[s]) / radius[s] if radius[s] > zero else one
+                radius[s] = math.cos(radius[s])
             length = np.zeros(TILE, X.dtype)
             for i in range(d):
                 for s in range(TILE):
