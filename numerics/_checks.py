@@ -136,6 +136,19 @@ def check_alpha(alpha: int, name: str = "alpha") -> int:
     return int(alpha)
 
 
+def check_differentiable(alpha: int) -> int:
+    """Return the power `alpha` of an activation that has a slope, one of 1, 2, 3, as an int.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is 0, whose activation is the step, or anything else.
+    """
+    if check_alpha(alpha) == 0:
+        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    return int(alpha)
+
+
 def check_positive(value: float, name: str) -> float:
     """Return `value` as a float if it is a positive finite number.
 

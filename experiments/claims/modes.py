@@ -71,11 +71,12 @@ class MonomodalAndBimodal(FilmedClaim):
         found = []
         for look in LOOKS:
             state = train(state, X, look, int(condition["restart"]), rng)
-            found.append(divergence(teacher, state.network)[0])
+            kl, share_error = divergence(teacher, state.network)
+            found.append(kl)
         return {
             "kl": float(np.mean(found)),
-            "kl_last": found[-1],
-            "share_error": divergence(teacher, state.network)[1],
+            "kl_last": kl,
+            "share_error": share_error,
             "variation": state.network.variation,
         }
 

@@ -33,7 +33,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._checks import check_alpha, check_count, check_sphere
+from .._checks import check_count, check_differentiable, check_sphere
 from .._f1_stein_kernels import kernels, padded
 from .._tiles import TILE, tiles
 from .stein import Score, tangent_score
@@ -148,8 +148,7 @@ class F1Problem(NamedTuple):
         X = check_sphere(X, min_samples=2)
         if ball not in BALLS:
             raise ValueError(f"ball must be one of {BALLS}, but it is {ball!r}.")
-        if check_alpha(alpha) == 0:
-            raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+        check_differentiable(alpha)
         check_count(n_starts, "n_starts")
         (n, d), R = X.shape, tangent_score(X, score)
         if data_score is None:

@@ -25,7 +25,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._arc_cosine_kernels import STRIPS, factor, pair_sums
-from .._checks import check_alpha, check_count, check_group_size, check_pair, check_sphere
+from .._checks import (
+    check_alpha,
+    check_count,
+    check_differentiable,
+    check_group_size,
+    check_pair,
+    check_sphere,
+)
 from .._feature_kernels import kernels
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
@@ -91,8 +98,7 @@ def f1_ipm(
         If the dimensions of the points differ, or an option is out of range.
     """
     X, Y = _pair(X, Y)
-    if check_alpha(alpha) == 0:
-        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    check_differentiable(alpha)
     check_count(n_starts, "n_starts")
     check_count(n_screened, "n_screened", 2 * n_starts)
     rng = np.random.default_rng(rng)

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
 from .._arc_cosine_kernels import factor, profile
-from .._checks import check_alpha, check_count, check_pair, check_sphere
+from .._checks import check_alpha, check_count, check_differentiable, check_pair, check_sphere
 from .._tiles import TILE, tiles
 from .._two_sample_kernels import direction_slopes, neuron_slopes, sliced_distances
 from ..ascent import climb
@@ -88,8 +88,7 @@ def two_sample_test(
     X, Y = check_pair(X, Y)
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {METRICS}, but it is {metric!r}.")
-    if check_alpha(alpha) == 0 and metric == "f1":
-        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    (check_differentiable if metric == "f1" else check_alpha)(alpha)
     check_count(n_starts, "n_starts")
     check_count(n_screened, "n_screened", n_starts)
     check_count(n_projections, "n_projections")

@@ -27,7 +27,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp, softmax
 
 from .. import features, sphere
-from .._checks import check_alpha, check_count, check_nonnegative, check_positive, check_sphere
+from .._checks import (
+    check_count,
+    check_differentiable,
+    check_nonnegative,
+    check_positive,
+    check_sphere,
+)
 from ..sampling import mala, reweighting
 from ..sampling.diagnostics import Estimate
 from ..sampling.reweighting import effective_sample_size, resample
@@ -99,8 +105,7 @@ def init(
     ValueError
         If a shape is wrong or an option is out of range.
     """
-    if check_alpha(alpha) == 0:
-        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    check_differentiable(alpha)
     check_count(n_walkers, "n_walkers", 2)
     if check_count(n_islands, "n_islands", 4) % 2:
         raise ValueError(f"n_islands must be even, but it is {n_islands}.")

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
-from .._checks import check_alpha, check_count, check_nonnegative, check_positive
+from .._checks import check_count, check_differentiable, check_nonnegative, check_positive
 from .loss import Loss
 
 __all__ = ["Info", "Network", "init", "move", "step"]
@@ -79,8 +79,7 @@ def init(
     ValueError
         If an argument is out of range.
     """
-    if check_alpha(alpha) == 0:
-        raise ValueError("alpha must be one of 1, 2, 3, but it is 0: a step has no derivative.")
+    check_differentiable(alpha)
     check_count(n_neurons, "n_neurons")
     mass = check_positive(mass, "mass")
     signs = np.where(np.arange(n_neurons) % 2 == 0, 1.0, -1.0)
