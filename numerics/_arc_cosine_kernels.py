@@ -73,8 +73,8 @@ def factor(d: int, alpha: int) -> float:
 
 
 @functools.cache
-def pair_sums(d: int, alpha: int, itemsize: int) -> Callable:
-    """Compile the loop for one dimension, activation and size of the numbers."""
+def pair_sums(alpha: int, itemsize: int) -> Callable:
+    """Compile the loop for one activation and size of the numbers."""
     coefficients = _SINGLE if itemsize == 4 else _DOUBLE
 
     @parallel_kernel
@@ -86,7 +86,7 @@ def pair_sums(d: int, alpha: int, itemsize: int) -> Callable:
         tiles are taken once, and what they lack is to be made up for: rows and columns together are
         the sums of the kernel.
         """
-        zero = X.dtype.type(0)
+        zero, d = X.dtype.type(0), X.shape[1]
         for strip in numba.prange(STRIPS):
             u = np.empty((ROWS, TILE), X.dtype)
             theta = np.empty((ROWS, d), X.dtype)
@@ -101,7 +101,7 @@ def pair_sums(d: int, alpha: int, itemsize: int) -> Callable:
                         for r in range(ROWS):
                             for k in range(d):
                                 theta[r, k] = X[tile, k, first + r]
-                        cosines(Y[other], theta, d, u)
+                        cosines(Y[other], theta, u)
                         for r in range(min(ROWS, height - first)):
                             total, square = zero, zero
                             for s in range(width):

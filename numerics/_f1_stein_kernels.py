@@ -22,9 +22,9 @@ from ._tiles import ROWS, TILE, cosines, moments, power
 NEURON_BLOCK = 4 * ROWS
 
 
-def kernels(d: int, alpha: int) -> SimpleNamespace:
-    """Compile ``fields`` and ``slopes`` for one dimension and activation."""
-    return SimpleNamespace(fields=_compile_fields(d, alpha), slopes=_compile_slopes(d, alpha))
+def kernels(alpha: int) -> SimpleNamespace:
+    """Compile ``fields`` and ``slopes`` for one activation."""
+    return SimpleNamespace(fields=_compile_fields(alpha), slopes=_compile_slopes(alpha))
 
 
 def padded(neurons: NDArray) -> NDArray:
@@ -40,11 +40,11 @@ def _gather(neurons, first, d, theta):
 
 
 @functools.cache
-def _compile_fields(d: int, alpha: int) -> Callable:
+def _compile_fields(alpha: int) -> Callable:
     @parallel_kernel
     def fields(X, R, masses, sample, neurons, width, moment, step, ramp):
         """Sum sigma(t) r into `moment`, sigma'(t) into `step`, and the ramp into `ramp`."""
-        m = len(neurons)
+        m, d = len(neurons), X.shape[1]
         zero, half, one = X.dtype.type(0), X.dtype.type(0.5), X.dtype.type(1)
         factor, slope = X.dtype.type(alpha), half / width
         for block in numba.prange((m + NEURON_BLOCK - 1) // NEURON_BLOCK):
@@ -53,7 +53,7 @@ def _compile_fields(d: int, alpha: int) -> Callable:
             for tile in range(len(X)):
                 for first in range(block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS):
                     _gather(neurons, first, d, theta)
-                    cosines(X[tile], theta, d, t)
+                    cosines(X[tile], theta, t)
                     for r in range(ROWS):
                         mass = masses[sample[first + r], tile]
                         hard, soft = zero, zero
@@ -65,20 +65,20 @@ def _compile_fields(d: int, alpha: int) -> Callable:
                             t[r, s] = mass[s] * power(u, alpha)
                         step[first + r] += factor * hard
                         ramp[first + r] += soft if alpha == 1 else factor * hard
-                    moments(t, R[tile], d, first, moment)
+                    moments(t, R[tile], first, moment)
 
     return fields
 
 
 @functools.cache
-def _compile_slopes(d: int, alpha: int) -> Callable:
+def _compile_slopes(alpha: int) -> Callable:
     @parallel_kernel
     def slopes(X, R, masses, sample, neurons, directions, width, divergence, out):
         """Differentiate ``<direction, field>`` in the neuron, with the ramp.
 
         The second term of the field, that of the divergence, is left out if `divergence` is false.
         """
-        m = len(neurons)
+        m, d = len(neurons), X.shape[1]
         zero, half, one = X.dtype.type(0), X.dtype.type(0.5), X.dtype.type(1)
         factor, slope = X.dtype.type(alpha), half / width
         for block in numba.prange((m + NEURON_BLOCK - 1) // NEURON_BLOCK):
@@ -90,8 +90,8 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
                 for first in range(block * NEURON_BLOCK, min((block + 1) * NEURON_BLOCK, m), ROWS):
                     _gather(neurons, first, d, theta)
                     _gather(directions, first, d, a)
-                    cosines(X[tile], theta, d, t)
-                    cosines(R[tile], a, d, q)
+                    cosines(X[tile], theta, t)
+                    cosines(R[tile], a, q)
                     for r in range(ROWS):
                         mass = masses[sample[first + r], tile]
                         cosine = zero
@@ -112,6 +112,6 @@ def _compile_slopes(d: int, alpha: int) -> Callable:
                         if divergence:
                             for k in range(d):
                                 out[first + r, k] += total * a[r, k]
-                    moments(t, X[tile], d, first, out)
+                    moments(t, X[tile], first, out)
 
     return slopes

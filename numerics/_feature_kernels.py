@@ -1,9 +1,8 @@
 """Compiled loops behind :mod:`lazyactive.numerics.features`.
 
-Tiles of points meet blocks of neurons, one neuron's coordinates held in registers; the ``n x m``
-matrix of activations is never stored. Sums over a tile are taken in the type of the data and added
-up in float64, in an order that does not depend on the number of threads. In the padding of the
-last tile every activation vanishes.
+Tiles of points meet blocks of neurons; the ``n x m`` matrix of activations is never stored. Sums
+over a tile are taken in the type of the data and added up in float64, in an order that does not
+depend on the number of threads. In the padding of the last tile every activation vanishes.
 """
 
 import functools
@@ -13,23 +12,18 @@ import numba
 import numpy as np
 
 from ._jit import kernel, parallel_kernel
+from ._simd import fma, lanes, load, splat, store, total
 from ._tiles import (
     MIN_JOBS,
     NEURON_BLOCK,
     ROWS,
     TILE,
-    cosines,
+    add_features,
+    inner_products,
     moments,
-    power,
-    project,
-    slope,
-    static_dimension,
+    store_rows,
+    times_power,
 )
-
-
-def kernels(d: int, alpha: int) -> SimpleNamespace:
-    """Compile ``energy``, ``energy_gradient`` and ``grad_x`` for one dimension and activation."""
-    return _compile(static_dimension(d), alpha)
 
 
 @kernel
@@ -41,24 +35,72 @@ def pad_rows(neurons):
     return padded
 
 
-@kernel(inline="always")
-def accumulate_gradient(points, neurons, weights, d, alpha, u, total):
-    """Add m times the gradient of the energy at the points of a tile to total, (d, TILE).
+@kernel
+def pad_vector(weights):
+    """Add zeros until `ROWS` divides their number."""
+    m = len(weights)
+    padded = np.zeros((m + ROWS - 1) // ROWS * ROWS, weights.dtype)
+    padded[:m] = weights
+    return padded
 
-    Neurons are padded; u is room for their cosines, (ROWS, TILE).
+
+@kernel
+def accumulate_gradient(points, neurons, weights, alpha, out):
+    """Add m / alpha times the gradient of the energy at the points of a tile to out, (d, TILE).
+
+    Neurons and weights are padded.
     """
-    m = weights.shape[0]
-    for first in range(0, m, ROWS):
-        theta = neurons[first : first + ROWS]
-        cosines(points, theta, d, u)
-        for r in range(ROWS):
-            weight = weights[first + r] if first + r < m else weights.dtype.type(0)
-            for s in range(TILE):
-                u[r, s] = weight * slope(u[r, s], alpha)
-        for i in range(d):
-            t0, t1, t2, t3 = theta[0, i], theta[1, i], theta[2, i], theta[3, i]
-            for s in range(TILE):
-                total[i, s] += t0 * u[0, s] + t1 * u[1, s] + t2 * u[2, s] + t3 * u[3, s]
+    n = lanes(points)
+    for s in range(0, TILE, 2 * n):
+        for first in range(0, len(weights), ROWS):
+            theta = neurons[first : first + ROWS]
+            a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
+            c0, c1 = splat(weights[first]), splat(weights[first + 1])
+            c2, c3 = splat(weights[first + 2]), splat(weights[first + 3])
+            a0, b0 = times_power(c0, a0, alpha - 1), times_power(c0, b0, alpha - 1)
+            a1, b1 = times_power(c1, a1, alpha - 1), times_power(c1, b1, alpha - 1)
+            a2, b2 = times_power(c2, a2, alpha - 1), times_power(c2, b2, alpha - 1)
+            a3, b3 = times_power(c3, a3, alpha - 1), times_power(c3, b3, alpha - 1)
+            for k in range(points.shape[0]):
+                t0, t1, t2, t3 = theta[0, k], theta[1, k], theta[2, k], theta[3, k]
+                x, y = load(out, (k, s)), load(out, (k, s + n))
+                x, y = fma(t0, a0, x), fma(t0, b0, y)
+                x, y = fma(t1, a1, x), fma(t1, b1, y)
+                x, y = fma(t2, a2, x), fma(t2, b2, y)
+                x, y = fma(t3, a3, x), fma(t3, b3, y)
+                store(out, (k, s), x)
+                store(out, (k, s + n), y)
+
+
+@kernel
+def weighted_features(points, neurons, mass, power, w):
+    """Fill w with the powers of the positive cosines of `ROWS` neurons, times a point's mass."""
+    n = lanes(points)
+    for s in range(0, TILE, 2 * n):
+        a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, neurons, s)
+        p, q = load(mass, s), load(mass, s + n)
+        a0, b0 = times_power(p, a0, power), times_power(q, b0, power)
+        a1, b1 = times_power(p, a1, power), times_power(q, b1, power)
+        a2, b2 = times_power(p, a2, power), times_power(q, b2, power)
+        a3, b3 = times_power(p, a3, power), times_power(q, b3, power)
+        store_rows(w, s, a0, a1, a2, a3)
+        store_rows(w, s + n, b0, b1, b2, b3)
+
+
+@kernel
+def block_energy(points, neurons, weights, alpha, out):
+    """Fill out with m times the energy at the points of a tile; neurons are padded."""
+    n = lanes(points)
+    for s in range(0, TILE, 2 * n):
+        f = g = splat(points.dtype.type(0))
+        for first in range(0, len(weights), ROWS):
+            theta = neurons[first : first + ROWS]
+            a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
+            c = weights[first : first + ROWS]
+            f = add_features(c, a0, a1, a2, a3, alpha, f)
+            g = add_features(c, b0, b1, b2, b3, alpha, g)
+        store(out, s, f)
+        store(out, s + n, g)
 
 
 # Not inlined: Numba would start its threads for each sum.
@@ -68,80 +110,72 @@ def add_up(sums, values, neurons, weights, alpha, grad_neurons, grad_weights):
     m, d = neurons.shape
     for j in range(m):
         value = values[:, j].sum()
-        for i in range(d):
-            moment = sums[:, j, i].sum()
-            grad_neurons[j, i] = moment * weights[j] / m
+        for k in range(d):
+            moment = sums[:, j, k].sum()
+            grad_neurons[j, k] = alpha * moment * weights[j] / m
             # The activation is homogeneous: alpha sigma(t) = t sigma'(t).
-            value += moment * neurons[j, i] / max(alpha, 1)
+            value += moment * neurons[j, k]
         grad_weights[j] = value / m
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> SimpleNamespace:
+def kernels(alpha: int) -> SimpleNamespace:
+    """Compile ``energy``, ``energy_gradient`` and ``grad_x`` for one activation."""
+
     @parallel_kernel
     def energy(X, neurons, weights, out):
-        m = neurons.shape[0]
+        padded, c = pad_rows(neurons), pad_vector(weights)
         for tile in numba.prange(X.shape[0]):
             points = X[tile]
-            t = np.empty(TILE, X.dtype)
+            value = np.zeros(TILE)
             partial = np.empty(TILE, X.dtype)
-            total = np.zeros(TILE)
-            for first in range(0, m, NEURON_BLOCK):
-                partial[:] = 0
-                for j in range(first, min(first + NEURON_BLOCK, m)):
-                    project(points, neurons[j], static_d, t)
-                    weight = weights[j]
-                    for s in range(TILE):
-                        partial[s] += weight * power(t[s], alpha)
+            for block in range(0, len(c), NEURON_BLOCK):
+                stop = block + NEURON_BLOCK
+                block_energy(points, padded[block:stop], c[block:stop], alpha, partial)
                 for s in range(TILE):
-                    total[s] += partial[s]
+                    value[s] += partial[s]
             for s in range(TILE):
-                out[tile, s] = total[s] / m
+                out[tile, s] = value[s] / len(weights)
 
     @parallel_kernel
     def energy_gradient(X, neurons, weights, sample_weight, grad_neurons, grad_weights):
-        m, n_columns = neurons.shape
+        m, d = neurons.shape
         padded = pad_rows(neurons)
         n_blocks = (m + NEURON_BLOCK - 1) // NEURON_BLOCK
         # Few neurons are shared out among threads by their points.
         n_chunks = max(1, min(X.shape[0], MIN_JOBS // n_blocks))
-        sums = np.zeros((n_chunks, len(padded), n_columns))
+        sums = np.zeros((n_chunks, len(padded), d))
         values = np.zeros((n_chunks, len(padded)))
         for job in numba.prange(n_blocks * n_chunks):
-            # A constant: inner products are unrolled.
-            d = static_d if static_d > 0 else X.shape[1]
             chunk = job // n_blocks
             start = (job % n_blocks) * NEURON_BLOCK
-            u = np.empty((ROWS, TILE), X.dtype)
+            w = np.empty((ROWS, TILE), X.dtype)
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
-                points = X[tile]
                 mass = sample_weight[tile]
                 for first in range(start, min(start + NEURON_BLOCK, m), ROWS):
-                    cosines(points, padded[first : first + ROWS], d, u)
+                    theta = padded[first : first + ROWS]
+                    weighted_features(X[tile], theta, mass, max(alpha - 1, 0), w)
                     if alpha == 0:
                         for r in range(ROWS):
-                            value = X.dtype.type(0)
-                            for s in range(TILE):
-                                value += mass[s] * power(u[r, s], alpha)
-                            values[chunk, first + r] += value
+                            value = splat(X.dtype.type(0))
+                            for s in range(0, TILE, lanes(X)):
+                                value = value + load(w, (r, s))
+                            values[chunk, first + r] += total(value)
                     else:
-                        for r in range(ROWS):
-                            for s in range(TILE):
-                                u[r, s] = mass[s] * slope(u[r, s], alpha)
-                        moments(u, points, d, first, sums[chunk])
+                        moments(w, X[tile], first, sums[chunk])
         add_up(sums, values, neurons, weights, alpha, grad_neurons, grad_weights)
 
     @parallel_kernel
     def grad_x(X, neurons, weights, out):
-        m = neurons.shape[0]
-        padded = pad_rows(neurons)
+        padded, c = pad_rows(neurons), pad_vector(weights)
+        scale = X.dtype.type(alpha / len(weights))
         for tile in numba.prange(X.shape[0]):
-            d = static_d if static_d > 0 else X.shape[1]
-            u = np.empty((ROWS, TILE), X.dtype)
-            total = np.zeros((d, TILE), X.dtype)
-            accumulate_gradient(X[tile], padded, weights, d, alpha, u, total)
-            for i in range(d):
+            d = X.shape[1]
+            gradient = np.zeros((d, TILE), X.dtype)
+            if alpha > 0:
+                accumulate_gradient(X[tile], padded, c, alpha, gradient)
+            for k in range(d):
                 for s in range(TILE):
-                    out[tile, i, s] = total[i, s] / m
+                    out[tile, k, s] = scale * gradient[k, s]
 
     return SimpleNamespace(energy=energy, energy_gradient=energy_gradient, grad_x=grad_x)

@@ -17,12 +17,7 @@ import numba
 import numpy as np
 
 from ._jit import kernel, parallel_kernel
-from ._tiles import NEURON_BLOCK, TILE, project, slope, static_dimension
-
-
-def kernels(d: int, alpha: int) -> SimpleNamespace:
-    """Compile ``gradient`` and ``pull_back`` for one dimension and activation."""
-    return _compile(static_dimension(d), alpha)
+from ._tiles import NEURON_BLOCK, TILE, project, slope
 
 
 @kernel(inline="always")
@@ -44,7 +39,9 @@ def _bend(t, alpha, h):
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> SimpleNamespace:
+def kernels(alpha: int) -> SimpleNamespace:
+    """Compile ``gradient`` and ``pull_back`` for one activation."""
+
     @parallel_kernel
     def gradient(X, neurons, weights, h, out):
         m, d = neurons.shape
@@ -58,7 +55,7 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
                 for j in range(first, min(first + NEURON_BLOCK, m)):
                     theta = neurons[j]
                     weight = weights[j]
-                    project(points, theta, static_d, t)
+                    project(points, theta, t)
                     for s in range(TILE):
                         t[s] = weight * _smooth_slope(t[s], alpha, h)
                     for i in range(d):
@@ -82,8 +79,8 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
             for tile in range(X.shape[0]):
                 points, vectors = X[tile], field[tile]
                 for j in range(first, last):
-                    project(points, neurons[j], static_d, t)
-                    project(vectors, neurons[j], static_d, along)
+                    project(points, neurons[j], t)
+                    project(vectors, neurons[j], along)
                     value = X.dtype.type(0)
                     for s in range(TILE):
                         rise = _smooth_slope(t[s], alpha, h)

@@ -23,12 +23,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from ._jit import kernel
-from ._tiles import NEURON_BLOCK, TILE, power, project, static_dimension
+from ._tiles import NEURON_BLOCK, TILE, power, project
 
 
-def kernels(d: int, alpha: int) -> SimpleNamespace:
-    """Compile ``evaluate``, ``pull_back`` and ``profile`` for one dimension and activation."""
-    return SimpleNamespace(profile=_compile_profile(alpha), **_compile(static_dimension(d), alpha))
+def kernels(alpha: int) -> SimpleNamespace:
+    """Compile ``evaluate``, ``pull_back`` and ``profile`` for one activation."""
+    return SimpleNamespace(profile=_compile_profile(alpha), **_compile(alpha))
 
 
 @kernel
@@ -57,7 +57,7 @@ def _laplacian(t, first, second, degree):
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> dict[str, Callable]:
+def _compile(alpha: int) -> dict[str, Callable]:
     @kernel
     def evaluate(X, neurons, weights, h, gradient, laplacian):
         m, d = neurons.shape
@@ -75,7 +75,7 @@ def _compile(static_d: int, alpha: int) -> dict[str, Callable]:
                 for j in range(block, min(block + NEURON_BLOCK, m)):
                     theta = neurons[j]
                     weight = weights[j]
-                    project(points, theta, static_d, t)
+                    project(points, theta, t)
                     for s in range(TILE):
                         first, second, _ = _derivatives(t[s], alpha, h)
                         curved[s] += weight * _laplacian(t[s], first, second, degree)
@@ -106,8 +106,8 @@ def _compile(static_d: int, alpha: int) -> dict[str, Callable]:
             for tile in range(X.shape[0]):
                 points, vectors, masses = X[tile], field[tile], mass[tile]
                 for j in range(start, stop):
-                    project(points, neurons[j], static_d, t)
-                    project(vectors, neurons[j], static_d, along)
+                    project(points, neurons[j], t)
+                    project(vectors, neurons[j], along)
                     value = X.dtype.type(0)
                     for s in range(TILE):
                         u = t[s]

@@ -26,12 +26,11 @@ from ._tiles import ROWS, TILE, cosines, moments
 ORDERS = {"rbf": 0, "arc-cosine(1)": 1, "arc-cosine(2)": 2, "arc-cosine(3)": 3}
 
 
-def kernels(d: int, name: str, reach: float) -> SimpleNamespace:
-    """Compile ``interactions``, ``gram`` and ``group_sums``, the first for one dimension.
+def kernels(name: str, reach: float) -> SimpleNamespace:
+    """Compile ``interactions``, ``gram`` and ``group_sums``.
 
     Parameters
     ----------
-    d : int
     name : str
         One of `ORDERS`.
     reach : float
@@ -39,7 +38,7 @@ def kernels(d: int, name: str, reach: float) -> SimpleNamespace:
     """
     squarings = max(0, math.ceil(math.log2(reach / 0.5))) if name == "rbf" else 0
     pairs = _compile_pairs(ORDERS[name], squarings)
-    return SimpleNamespace(interactions=_compile(d, ORDERS[name], squarings), **pairs)
+    return SimpleNamespace(interactions=_compile(ORDERS[name], squarings), **pairs)
 
 
 # The functions below are inlined with `order` and `squarings` as constants, and global for the
@@ -97,10 +96,10 @@ def _stein_kernel(x, s, y, t, z, divergence, order, squarings):
 
 
 @functools.cache
-def _compile(d: int, order: int, squarings: int) -> Callable:
+def _compile(order: int, squarings: int) -> Callable:
     @parallel_kernel
     def interactions(X, S, n, z, by_row, scores, points, crossed, slopes, rest):
-        zero = X.dtype.type(0)
+        zero, d = X.dtype.type(0), X.shape[1]
         for tile in numba.prange(X.shape[0]):
             u = np.empty((ROWS, TILE), X.dtype)
             w = np.empty((ROWS, TILE), X.dtype)
@@ -111,7 +110,7 @@ def _compile(d: int, order: int, squarings: int) -> Callable:
                     for r in range(ROWS):
                         for k in range(d):
                             theta[r, k] = X[tile, k, first + r]
-                    cosines(X[other], theta, d, u)
+                    cosines(X[other], theta, u)
                     for r in range(ROWS):
                         slope_sum, rest_sum = zero, zero
                         for s in range(size):
@@ -126,10 +125,10 @@ def _compile(d: int, order: int, squarings: int) -> Callable:
                             w[r, s] = zero
                         slopes[tile, first + r] += slope_sum
                         rest[tile, first + r] += rest_sum
-                    moments(w, S[other], d, first, scores[tile])
-                    moments(u, X[other], d, first, points[tile])
+                    moments(w, S[other], first, scores[tile])
+                    moments(u, X[other], first, points[tile])
                     if by_row:
-                        moments(u, S[other], d, first, crossed[tile])
+                        moments(u, S[other], first, crossed[tile])
 
     return interactions
 

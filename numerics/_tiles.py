@@ -13,15 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ._jit import kernel
+from ._simd import fma, lanes, load, splat, store, total, where_positive
 
-TILE = 256
+TILE = 224
 NEURON_BLOCK = 64
 # At least so many pieces, where the work allows it: threads may differ in speed.
 MIN_JOBS = 16
 # Rows that meet a tile together, so that what is loaded of the tile is used four times.
 ROWS = 4
-# Longer inner products than this are not unrolled: the dimension is then read at run time.
-MAX_UNROLLED_DIMENSION = 64
 
 
 def tiles(X: NDArray) -> NDArray:
@@ -38,11 +37,6 @@ def tiled_vector(v: NDArray) -> NDArray:
     padded = np.zeros(-(-len(v) // TILE) * TILE, v.dtype)
     padded[: len(v)] = v
     return padded.reshape(-1, TILE)
-
-
-def static_dimension(d: int) -> int:
-    """Return the dimension for `project` to unroll, or 0 where it is too long for that."""
-    return d if d <= MAX_UNROLLED_DIMENSION else 0
 
 
 @kernel(inline="always")
@@ -67,51 +61,102 @@ def slope(t, alpha):
     return type(t)(alpha) * power(t, alpha - 1)
 
 
-@kernel(inline="always")
-def project(points, theta, static_d, t):
+@kernel
+def project(points, theta, t):
     """Fill t with the inner products of one row and the points of a tile."""
-    if static_d > 0:
-        for s in range(TILE):
-            inner = theta[0] * points[0, s]
-            for i in range(1, static_d):
-                inner += theta[i] * points[i, s]
-            t[s] = inner
-    else:
-        t[:] = 0
-        for i in range(points.shape[0]):
-            for s in range(TILE):
-                t[s] += theta[i] * points[i, s]
+    n = lanes(points)
+    for s in range(0, TILE, 2 * n):
+        a = b = splat(points.dtype.type(0))
+        for k in range(points.shape[0]):
+            a = fma(theta[k], load(points, (k, s)), a)
+            b = fma(theta[k], load(points, (k, s + n)), b)
+        store(t, s, a)
+        store(t, s + n, b)
 
 
 @kernel(inline="always")
-def cosines(points, theta, d, u):
+def inner_products(points, theta, s):
+    """Inner products of `ROWS` rows with the points in two registers, from s on."""
+    n = lanes(points)
+    a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = splat(points.dtype.type(0))
+    for k in range(points.shape[0]):
+        x, y = load(points, (k, s)), load(points, (k, s + n))
+        t0, t1, t2, t3 = theta[0, k], theta[1, k], theta[2, k], theta[3, k]
+        a0, b0 = fma(t0, x, a0), fma(t0, y, b0)
+        a1, b1 = fma(t1, x, a1), fma(t1, y, b1)
+        a2, b2 = fma(t2, x, a2), fma(t2, y, b2)
+        a3, b3 = fma(t3, x, a3), fma(t3, y, b3)
+    return a0, a1, a2, a3, b0, b1, b2, b3
+
+
+@kernel(inline="always")
+def times_power(x, t, power):
+    """The vector x max(t, 0)^power, with 0^0 = 0."""
+    if power == 0:
+        return where_positive(t, x)
+    if power == 1:
+        return x * where_positive(t, t)
+    positive = where_positive(t, t)
+    if power == 2:
+        return x * positive * positive
+    return x * positive * positive * positive
+
+
+@kernel(inline="always")
+def add_features(weights, t0, t1, t2, t3, alpha, f):
+    """Add to f the features at the cosines with `ROWS` neurons, times their weights."""
+    f = f + times_power(splat(weights[0]), t0, alpha) + times_power(splat(weights[1]), t1, alpha)
+    return f + times_power(splat(weights[2]), t2, alpha) + times_power(splat(weights[3]), t3, alpha)
+
+
+@kernel(inline="always")
+def store_rows(u, s, v0, v1, v2, v3):
+    """Write vectors to `ROWS` rows, from s on."""
+    store(u, (0, s), v0)
+    store(u, (1, s), v1)
+    store(u, (2, s), v2)
+    store(u, (3, s), v3)
+
+
+@kernel
+def cosines(points, theta, u):
     """Fill u with the inner products of `ROWS` rows and the points of a tile."""
-    zero = points.dtype.type(0)
-    for s in range(TILE):
-        u0, u1, u2, u3 = zero, zero, zero, zero
-        for k in range(d):
-            y = points[k, s]
-            u0 += theta[0, k] * y
-            u1 += theta[1, k] * y
-            u2 += theta[2, k] * y
-            u3 += theta[3, k] * y
-        u[0, s], u[1, s], u[2, s], u[3, s] = u0, u1, u2, u3
+    n = lanes(points)
+    for s in range(0, TILE, 2 * n):
+        a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
+        store_rows(u, s, a0, a1, a2, a3)
+        store_rows(u, s + n, b0, b1, b2, b3)
+
+
+@kernel
+def moments(weights, points, first, out):
+    """Add the sums of a tile under `ROWS` weights to rows of out."""
+    n = lanes(points)
+    last = points.shape[0] - 1
+    for k in range(0, last + 1, 3):
+        # Beyond the last coordinate it is taken again, and not used.
+        j, i = min(k + 1, last), min(k + 2, last)
+        x0 = x1 = x2 = x3 = y0 = y1 = y2 = y3 = z0 = z1 = z2 = z3 = splat(points.dtype.type(0))
+        for s in range(0, TILE, n):
+            x, y, z = load(points, (k, s)), load(points, (j, s)), load(points, (i, s))
+            w = load(weights, (0, s))
+            x0, y0, z0 = fma(w, x, x0), fma(w, y, y0), fma(w, z, z0)
+            w = load(weights, (1, s))
+            x1, y1, z1 = fma(w, x, x1), fma(w, y, y1), fma(w, z, z1)
+            w = load(weights, (2, s))
+            x2, y2, z2 = fma(w, x, x2), fma(w, y, y2), fma(w, z, z2)
+            w = load(weights, (3, s))
+            x3, y3, z3 = fma(w, x, x3), fma(w, y, y3), fma(w, z, z3)
+        _add_rows(out, first, k, x0, x1, x2, x3)
+        if k < last:
+            _add_rows(out, first, j, y0, y1, y2, y3)
+        if k + 1 < last:
+            _add_rows(out, first, i, z0, z1, z2, z3)
 
 
 @kernel(inline="always")
-def moments(weights, points, d, first, out):
-    """Add the sums of a tile under `ROWS` weights to rows of out."""
-    zero = points.dtype.type(0)
-    for k in range(d):
-        coordinate = points[k]
-        m0, m1, m2, m3 = zero, zero, zero, zero
-        for s in range(TILE):
-            y = coordinate[s]
-            m0 += weights[0, s] * y
-            m1 += weights[1, s] * y
-            m2 += weights[2, s] * y
-            m3 += weights[3, s] * y
-        out[first, k] += m0
-        out[first + 1, k] += m1
-        out[first + 2, k] += m2
-        out[first + 3, k] += m3
+def _add_rows(out, first, k, v0, v1, v2, v3):
+    out[first, k] += total(v0)
+    out[first + 1, k] += total(v1)
+    out[first + 2, k] += total(v2)
+    out[first + 3, k] += total(v3)

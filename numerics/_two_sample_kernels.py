@@ -11,16 +11,13 @@ import numba
 import numpy as np
 
 from ._jit import parallel_kernel
-from ._tiles import NEURON_BLOCK, TILE, project, slope, static_dimension
-
-
-def neuron_slopes(d: int, alpha: int) -> Callable:
-    """Compile the gradients of means of neurons, each under a labelling of its own."""
-    return _compile(static_dimension(d), alpha)
+from ._tiles import NEURON_BLOCK, TILE, project, slope
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> Callable:
+def neuron_slopes(alpha: int) -> Callable:
+    """Compile the gradients of means of neurons, each under a labelling of its own."""
+
     @parallel_kernel
     def slopes(X, masses, labelling, neurons, out):
         """Sum mass * sigma'(t) x over the tiles of X; neuron j weighs by masses[labelling[j]]."""
@@ -33,7 +30,7 @@ def _compile(static_d: int, alpha: int) -> Callable:
                 points = X[tile]
                 for j in range(first, last):
                     mass = masses[labelling[j], tile]
-                    project(points, neurons[j], static_d, t)
+                    project(points, neurons[j], t)
                     for s in range(TILE):
                         t[s] = mass[s] * slope(t[s], alpha)
                     for i in range(d):

@@ -11,35 +11,31 @@ from types import SimpleNamespace
 import numba
 import numpy as np
 
-from ._feature_kernels import accumulate_gradient, pad_rows
+from ._feature_kernels import accumulate_gradient, pad_rows, pad_vector
 from ._jit import parallel_kernel
-from ._tiles import ROWS, TILE, static_dimension
-
-
-def kernels(d: int, alpha: int) -> SimpleNamespace:
-    """Compile ``langevin`` for one dimension and activation."""
-    return _compile(static_dimension(d), alpha)
+from ._tiles import TILE
 
 
 @functools.cache
-def _compile(static_d: int, alpha: int) -> SimpleNamespace:
+def kernels(alpha: int) -> SimpleNamespace:
+    """Compile ``langevin`` for one activation."""
+
     @parallel_kernel
     def langevin(X, neurons, weights, noise, step_size, out):
         """Row i gets the noise of row ``i % len(noise)``, negated in every second round."""
         n = X.shape[0]
-        padded = pad_rows(neurons)
+        padded, c = pad_rows(neurons), pad_vector(weights)
         n_noise = len(noise)
-        drift = X.dtype.type(step_size / len(weights))
+        drift = X.dtype.type(alpha * step_size / len(weights))
         spread = X.dtype.type(math.sqrt(2 * step_size))
         zero, one = X.dtype.type(0), X.dtype.type(1)
         for tile in numba.prange((n + TILE - 1) // TILE):
-            d = static_d if static_d > 0 else X.shape[1]
+            d = X.shape[1]
             first = tile * TILE
             size = min(TILE, n - first)
             points = np.zeros((d, TILE), X.dtype)
             velocity = np.zeros((d, TILE), X.dtype)
             gradient = np.zeros((d, TILE), X.dtype)
-            u = np.empty((ROWS, TILE), X.dtype)
             for s in range(size):
                 row = first + s
                 sign = spread if (row // n_noise) % 2 == 0 else -spread
@@ -47,7 +43,7 @@ def _compile(static_d: int, alpha: int) -> SimpleNamespace:
                 for i in range(d):
                     points[i, s] = X[row, i]
                     velocity[i, s] = sign * z[i]
-            accumulate_gradient(points, padded, weights, d, alpha, u, gradient)
+            accumulate_gradient(points, padded, c, alpha, gradient)
             t = np.zeros(TILE, X.dtype)
             for i in range(d):
                 for s in range(TILE):

@@ -45,9 +45,9 @@ def energy(X: ArrayLike, neurons: ArrayLike, weights: ArrayLike, alpha: int = 1)
         If an array has the wrong shape or is not finite, or alpha is not one of 0 to 3.
     """
     X, neurons, weights, alpha = _check(X, neurons, weights, alpha)
-    n, d = X.shape
+    n = len(X)
     out = np.empty((-(-n // TILE), TILE))
-    kernels(d, alpha).energy(tiles(X), neurons, weights, out)
+    kernels(alpha).energy(tiles(X), neurons, weights, out)
     return out.ravel()[:n].astype(X.dtype)
 
 
@@ -85,14 +85,13 @@ def energy_gradient(
         As for :func:`energy`, and if ``sample_weight`` has the wrong shape or is not finite.
     """
     X, neurons, weights, alpha = _check(X, neurons, weights, alpha)
-    n, d = X.shape
     if sample_weight is None:
-        mass = np.full(n, 1 / n, X.dtype)
+        mass = np.full(len(X), 1 / len(X), X.dtype)
     else:
-        mass = check_vector(sample_weight, n, "sample_weight").astype(X.dtype, copy=False)
+        mass = check_vector(sample_weight, len(X), "sample_weight").astype(X.dtype, copy=False)
     grad_neurons = np.empty(neurons.shape)
     grad_weights = np.empty(weights.shape)
-    kernels(d, alpha).energy_gradient(
+    kernels(alpha).energy_gradient(
         tiles(X), neurons, weights, tiled_vector(mass), grad_neurons, grad_weights
     )
     return grad_neurons.astype(X.dtype), grad_weights.astype(X.dtype)
@@ -114,7 +113,7 @@ def grad_x(X: ArrayLike, neurons: ArrayLike, weights: ArrayLike, alpha: int = 1)
     n, d = X.shape
     points = tiles(X)
     out = np.empty(points.shape)
-    kernels(d, alpha).grad_x(points, neurons, weights, out)
+    kernels(alpha).grad_x(points, neurons, weights, out)
     return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(-1, d)[:n].astype(X.dtype)
 
 

@@ -177,7 +177,7 @@ class F1Problem(NamedTuple):
         """Return v at each neuron, exactly and with the ramp: neuron j weighs by row sample[j]."""
         rows = padded(neurons)
         moment, step, ramp = np.zeros(rows.shape), np.zeros(len(rows)), np.zeros(len(rows))
-        kernels(self.d, self.alpha).fields(
+        kernels(self.alpha).fields(
             self.X, self.R, masses, padded(sample).astype(int), rows, self.width, moment, step, ramp
         )
         m = len(neurons)
@@ -192,7 +192,7 @@ class F1Problem(NamedTuple):
         """Differentiate ``<direction, v>``, with the ramp, in each neuron."""
         rows = padded(neurons)
         out = np.zeros(rows.shape)
-        kernels(self.d, self.alpha).slopes(
+        kernels(self.alpha).slopes(
             self.X,
             self.R,
             masses,

@@ -106,7 +106,7 @@ def f1_ipm(
     points = tiles(np.concatenate([X, Y]))
     masses = np.concatenate([np.full(len(X), 1 / len(X)), np.full(len(Y), -1 / len(Y))])
     mass = tiled_vector(masses.astype(X.dtype))
-    compiled = kernels(d, alpha).energy_gradient
+    compiled = kernels(alpha).energy_gradient
 
     def difference(neurons: NDArray) -> tuple[NDArray, NDArray]:
         """V at each neuron, and its gradient."""
@@ -261,7 +261,7 @@ def _sums(X: NDArray, Y: NDArray, alpha: int, same: bool) -> tuple[NDArray, NDAr
     points, others = tiles(X), tiles(Y)
     rows = np.zeros((len(points), TILE))
     columns, squares = np.zeros((STRIPS, len(others), TILE)), np.zeros(STRIPS)
-    pair_sums(d, alpha, X.itemsize)(points, others, n, m, same, rows, columns, squares)
+    pair_sums(alpha, X.itemsize)(points, others, n, m, same, rows, columns, squares)
     scale = factor(d, alpha)
     of_rows, of_columns = rows.ravel()[:n], columns.sum(axis=0).ravel()[:m]
     if same:
@@ -306,8 +306,8 @@ def _means(points: NDArray, neurons: NDArray, alpha: int) -> NDArray:
 
     It is the energy with points and neurons in each other's place.
     """
-    m, d = neurons.shape
+    m = len(neurons)
     out = np.empty((-(-m // TILE), TILE))
     ones = np.ones(len(points), points.dtype)
-    kernels(d, alpha).energy(tiles(neurons.astype(points.dtype, copy=False)), points, ones, out)
+    kernels(alpha).energy(tiles(neurons.astype(points.dtype, copy=False)), points, ones, out)
     return out.ravel()[:m]

@@ -247,7 +247,7 @@ class _Problem(NamedTuple):
             shifted = shifted - (d - 1) * X
         else:
             shifted = shifted - tangent_score(X, data_score, "data_score")
-        compiled = kernels(d, kernel, 2 / scale**2)
+        compiled = kernels(kernel, 2 / scale**2)
         if kernel == "rbf":
             parameter, at_one = scale**-2.0, (1.0, scale**-2.0)
         else:

@@ -130,7 +130,7 @@ def _f1(
     chosen = pooled[rng.integers(n, size=n_screened // 2)].astype(np.float64)
     uniform = sphere.uniform(n_screened - len(chosen), d, rng)
     screened = np.concatenate([sphere.normalize(chosen), uniform])
-    points, compiled = tiles(pooled), neuron_slopes(d, alpha)
+    points, compiled = tiles(pooled), neuron_slopes(alpha)
 
     def distances(masses: NDArray) -> NDArray:
         B = len(masses)

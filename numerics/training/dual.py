@@ -168,7 +168,7 @@ def _langevin(
 ) -> NDArray:
     noise = _noise((n_noise, walkers.shape[1]), walkers.dtype, rng)
     moved = np.empty_like(walkers)
-    kernels(walkers.shape[1], network.alpha).langevin(
+    kernels(network.alpha).langevin(
         walkers,
         network.neurons.astype(walkers.dtype, copy=False),
         network.weights.astype(walkers.dtype, copy=False),
@@ -189,7 +189,7 @@ def _mean_features(X: NDArray, network: Network) -> tuple[NDArray, NDArray]:
     """The mean of each neuron's activation, (m,), and its gradient in the neuron, (m, d)."""
     m, d = network.neurons.shape
     slopes, values = np.empty((m, d)), np.empty(m)
-    _feature_kernels.kernels(d, network.alpha).energy_gradient(
+    _feature_kernels.kernels(network.alpha).energy_gradient(
         tiles(X),
         network.neurons.astype(X.dtype, copy=False),
         np.ones(m, X.dtype),

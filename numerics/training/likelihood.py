@@ -20,20 +20,20 @@ from numpy.typing import NDArray
 
 from .. import sphere
 from .._feature_kernels import kernels
+from .._likelihood_kernels import tilted_moments
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
-from .loss import Loss, Slope
+from .loss import Gradient, Loss, Slope, psi_by_gradient
 
 __all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]
 
 
 class SignedMeasure(NamedTuple):
-    """The weights of rho, data minus model, on tiles of data and of reference points.
+    """The negative weights of rho on tiles of reference points; each datum has the weight 1/n.
 
-    ``model`` holds the negative weights; ``ess`` is the effective sample size of the reference.
+    ``ess`` is the effective sample size of the reference.
     """
 
-    data: NDArray
     model: NDArray
     ess: float
 
@@ -73,7 +73,7 @@ class Likelihood:
     def evaluate(self, neurons: NDArray, weights: NDArray) -> tuple[float, SignedMeasure]:
         """Return L and rho at the energy ``(1/m) sum_j c_j sigma(<theta_j, x>)``."""
         neurons, weights = self._cast(neurons), self._cast(weights)
-        energy = kernels(self.data.shape[1], self.alpha).energy
+        energy = kernels(self.alpha).energy
         f_data = np.empty((len(self.data), TILE))
         f_reference = np.empty((len(self.reference), TILE))
         energy(self.data, neurons, weights, f_data)
@@ -86,18 +86,30 @@ class Likelihood:
         # The padding has energy zero, so that the plain sum over tiles is the sum over points.
         loss = f_data.sum() / self.n_data + np.log(total / self.n_reference) - lowest
         rho = SignedMeasure(
-            tiled_vector(np.full(self.n_data, 1 / self.n_data, self.data.dtype)),
             tiled_vector(self._cast(-density)),
             1 / float(density @ density),
         )
         return float(loss), rho
 
+    def value_and_gradient(self, neurons: NDArray, weights: NDArray) -> Gradient:
+        """Return L and its derivatives, for alpha > 0, in one pass over each sample."""
+        neurons, weights = self._cast(neurons), self._cast(weights)
+        of_data = self._gradient(self.data, neurons, weights, self._data_mass())
+        log_partition, ess, moments = tilted_moments(
+            self.reference, self.n_reference, neurons, weights, self.alpha
+        )
+        m = len(weights)
+        return Gradient(
+            float(weights @ of_data[1]) + log_partition,
+            of_data[0] - self.alpha / m * weights[:, None] * moments,
+            of_data[1] - np.sum(neurons * moments, axis=1) / m,
+            ess,
+        )
+
     def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
         """Return the negative log-density at every data point, (n,): their mean is L."""
         f = np.empty((len(self.data), TILE))
-        kernels(self.data.shape[1], self.alpha).energy(
-            self.data, self._cast(neurons), self._cast(weights), f
-        )
+        kernels(self.alpha).energy(self.data, self._cast(neurons), self._cast(weights), f)
         values = f.ravel()[: self.n_data]
         loss, _ = self.evaluate(neurons, weights)
         return values + (loss - values.mean())
@@ -107,18 +119,11 @@ class Likelihood:
     ) -> tuple[NDArray, NDArray]:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
         neurons, weights = self._cast(neurons), self._cast(weights)
-        compiled = kernels(self.data.shape[1], self.alpha).energy_gradient
-        grad_neurons = np.empty((2, *neurons.shape))
-        grad_weights = np.empty((2, len(weights)))
-        for part, (points, mass) in enumerate(((self.data, rho.data), (self.reference, rho.model))):
-            compiled(points, neurons, weights, mass, grad_neurons[part], grad_weights[part])
-        return grad_neurons.sum(0), grad_weights.sum(0)
+        of_data = self._gradient(self.data, neurons, weights, self._data_mass())
+        of_model = self._gradient(self.reference, neurons, weights, rho.model)
+        return of_data[0] + of_model[0], of_data[1] + of_model[1]
 
-    def psi(self, neurons: NDArray, rho: SignedMeasure) -> tuple[NDArray, NDArray]:
-        """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
-        m = len(neurons)
-        slopes, values = self.gradient(neurons, np.ones(m), rho)
-        return m * values, m * slopes
+    psi = psi_by_gradient
 
     def curvature(self, neuron: NDArray, rho: SignedMeasure) -> float:
         """Return the second derivative of L along the mass of a neuron: its model variance."""
@@ -132,11 +137,23 @@ class Likelihood:
         """Return the likelihood and rho on the first reference points alone, of the same mass."""
         screen = self.head(n_points)
         model = rho.model[: len(screen.reference)]
-        return screen, SignedMeasure(rho.data, model * (rho.model.sum() / model.sum()), rho.ess)
+        return screen, SignedMeasure(model * (rho.model.sum() / model.sum()), rho.ess)
 
     def coarse(self) -> Self:
         """Return what candidates are tried on: all of it, since the settled one is kept."""
         return self
+
+    def _gradient(
+        self, points: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        grad_neurons, grad_weights = np.empty(neurons.shape), np.empty(len(weights))
+        kernels(self.alpha).energy_gradient(
+            points, neurons, weights, mass, grad_neurons, grad_weights
+        )
+        return grad_neurons, grad_weights
+
+    def _data_mass(self) -> NDArray:
+        return tiled_vector(np.full(self.n_data, 1 / self.n_data, self.data.dtype))
 
     def _cast(self, array: NDArray) -> NDArray:
         return np.ascontiguousarray(array, self.data.dtype)

@@ -1,10 +1,11 @@
 """What a solver asks of a loss: likelihood and Stein discrepancies answer alike."""
 
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Loss", "Slope"]
+__all__ = ["Gradient", "Loss", "Slope", "psi_by_gradient", "value_then_gradient"]
 
 
 class Slope(Protocol):
@@ -13,6 +14,15 @@ class Slope(Protocol):
     @property
     def ess(self) -> float:
         """Effective size of the reference sample; infinite where there is none."""
+
+
+class Gradient(NamedTuple):
+    """A loss, its derivatives in neurons (m, d) and output weights (m,), and ess as in Slope."""
+
+    loss: float
+    neurons: NDArray
+    weights: NDArray
+    ess: float
 
 
 S = TypeVar("S", bound=Slope)
@@ -39,6 +49,9 @@ class Loss(Protocol[S]):
     def gradient(self, neurons: NDArray, weights: NDArray, slope: S, /) -> tuple[NDArray, NDArray]:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
 
+    def value_and_gradient(self, neurons: NDArray, weights: NDArray) -> Gradient:
+        """Do both at once, which is cheaper for some."""
+
     def psi(self, neurons: NDArray, slope: S, /) -> tuple[NDArray, NDArray]:
         """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
 
@@ -53,3 +66,16 @@ class Loss(Protocol[S]):
 
     def coarse(self) -> Self:
         """Return a cheaper loss, on which candidates are tried before one of them is settled."""
+
+
+def value_then_gradient(loss: Loss, neurons: NDArray, weights: NDArray) -> Gradient:
+    """Serve as the method of losses for which there is no shortcut."""
+    value, slope = loss.evaluate(neurons, weights)
+    return Gradient(value, *loss.gradient(neurons, weights, slope), slope.ess)
+
+
+def psi_by_gradient(loss: Loss, neurons: NDArray, slope: Slope) -> tuple[NDArray, NDArray]:
+    """Serve as the method: psi is the derivative in the output weights, up to normalization."""
+    m = len(neurons)
+    slopes, values = loss.gradient(neurons, np.ones(m), slope)
+    return m * values, m * slopes

@@ -67,8 +67,7 @@ def fit(
         return truth + (step @ whitened).reshape(truth.shape)
 
     def loss(step: NDArray) -> tuple[float, NDArray]:
-        value, rho = likelihood.evaluate(neurons(step), signs)
-        slopes, _ = likelihood.gradient(neurons(step), signs, rho)
+        value, slopes, *_ = likelihood.value_and_gradient(neurons(step), signs)
         return value, whitened @ slopes.ravel()
 
     # Every point puts a kink into the loss, so that the gradient need not vanish at a minimum.

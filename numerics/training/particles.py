@@ -94,17 +94,16 @@ def step(
         The loss is L.
     """
     m = len(state.weights)
-    loss, rho = likelihood.evaluate(state.neurons, scale * state.weights)
-    grad_neurons, grad_weights = likelihood.gradient(state.neurons, state.weights, rho)
-    flow_neurons = -feature_rate * (m / scale * grad_neurons + penalty * state.neurons)
-    flow_weights = -(m / scale * grad_weights + penalty * state.weights)
+    gradient = likelihood.value_and_gradient(state.neurons, scale * state.weights)
+    flow_neurons = -feature_rate * (m / scale**2 * gradient.neurons + penalty * state.neurons)
+    flow_weights = -(m / scale * gradient.weights + penalty * state.weights)
     speed = np.sqrt((np.sum(flow_neurons**2) + np.sum(flow_weights**2)) / m)
     moved = State(
         state.neurons + step_size * flow_neurons,
         state.weights + step_size * flow_weights,
         state.time + step_size,
     )
-    return moved, Info(loss, float(speed), rho.ess)
+    return moved, Info(gradient.loss, float(speed), gradient.ess)
 
 
 def fit(

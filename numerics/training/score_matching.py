@@ -54,6 +54,7 @@ from .._jit import one_thread
 from .._score_matching_kernels import kernels
 from .._tiles import tiled_vector, tiles
 from . import sparse
+from .loss import psi_by_gradient, value_then_gradient
 from .stein import ScoreField, from_polar, polar
 
 __all__ = [
@@ -190,7 +191,7 @@ class ScoreMatching:
         n, d = self.X.shape
         lengths, units = polar(neurons)
         gradient, laplacian = np.empty(self.data.shape), np.empty(self.mass.shape)
-        kernels(d, self.alpha).evaluate(
+        kernels(self.alpha).evaluate(
             self.data,
             self._cast(units),
             self._cast(weights * lengths**self.alpha),
@@ -213,7 +214,7 @@ class ScoreMatching:
             (self.pull, self.mass, self.half_width),
         )
         for part, (vectors, mass, half_width) in enumerate(parts):
-            kernels(neurons.shape[1], self.alpha).pull_back(
+            kernels(self.alpha).pull_back(
                 self.data,
                 vectors,
                 mass,
@@ -226,11 +227,8 @@ class ScoreMatching:
         slopes = from_polar(neurons, weights, self.alpha, grad_units.sum(0), grad_scaled.sum(0))
         return -slopes[0], -slopes[1]
 
-    def psi(self, neurons: NDArray, field: ScoreField) -> tuple[NDArray, NDArray]:
-        """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
-        m = len(neurons)
-        slopes, values = self.gradient(neurons, np.ones(m), field)
-        return m * values, m * slopes
+    psi = psi_by_gradient
+    value_and_gradient = value_then_gradient
 
     def curvature(self, neuron: NDArray, field: ScoreField) -> float:
         """Return the second derivative of the loss along the mass of a unit neuron."""

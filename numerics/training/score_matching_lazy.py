@@ -86,7 +86,7 @@ def _features_of(
     """Sum the Gram matrix of the neurons' gradients, (m, m), and what is linear, (m,)."""
     neurons = features.neurons.astype(np.float32)
     m, d = neurons.shape
-    profile = kernels(d, loss.alpha).profile
+    profile = kernels(loss.alpha).profile
     outer, radial, linear = np.zeros((m, m)), np.zeros((m, m)), np.zeros(m)
     copies = (loss.copies * rows[:, None] + np.arange(loss.copies)).ravel()
     for chunk in np.array_split(copies, -(-len(copies) // CHUNK)):

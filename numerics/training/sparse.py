@@ -270,8 +270,7 @@ def _move(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, 
     def objective(flat: NDArray) -> tuple[float, NDArray]:
         moved = Atoms(flat.reshape(shape), atoms.signs)
         network = moved.network()
-        value, rho = loss.evaluate(*network)
-        slopes, _ = loss.gradient(*network, rho)
+        value, slopes, *_ = loss.value_and_gradient(*network)
         lengths = np.linalg.norm(moved.vectors, axis=1, keepdims=True)
         slopes += penalty * alpha * moved.vectors * np.maximum(lengths, 1e-12) ** (alpha - 2)
         return value + penalty * moved.masses(alpha).sum(), slopes.ravel()

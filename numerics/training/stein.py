@@ -36,6 +36,7 @@ from ..discrepancies.stein import ksd_gradient, stein_gram
 from ..features import grad_x
 from ..kernels import arc_cosine, rbf
 from . import sparse
+from .loss import psi_by_gradient, value_then_gradient
 
 __all__ = ["KernelDiscrepancy", "ScoreField", "SteinLoss", "fit", "from_polar", "polar", "ramp"]
 
@@ -170,7 +171,7 @@ class SteinLoss:
         n, d = self.X.shape
         lengths, units = polar(neurons)
         out = np.empty(self.data.shape)
-        kernels(d, self.alpha).gradient(
+        kernels(self.alpha).gradient(
             self.data,
             self._cast(units),
             self._cast(weights * lengths**self.alpha),
@@ -186,7 +187,7 @@ class SteinLoss:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
         lengths, units = polar(neurons)
         grad_units, grad_scaled = np.empty(neurons.shape), np.empty(len(weights))
-        kernels(neurons.shape[1], self.alpha).pull_back(
+        kernels(self.alpha).pull_back(
             self.data,
             field.data,
             self._cast(units),
@@ -198,11 +199,8 @@ class SteinLoss:
         slopes = from_polar(neurons, weights, self.alpha, grad_units, grad_scaled)
         return -slopes[0], -slopes[1]
 
-    def psi(self, neurons: NDArray, field: ScoreField) -> tuple[NDArray, NDArray]:
-        """Return psi at each neuron, (m,), and its Euclidean gradient, (m, d)."""
-        m = len(neurons)
-        slopes, values = self.gradient(neurons, np.ones(m), field)
-        return m * values, m * slopes
+    psi = psi_by_gradient
+    value_and_gradient = value_then_gradient
 
     def curvature(self, neuron: NDArray, field: ScoreField) -> float:
         """Return the second derivative of the loss along the mass of a unit neuron."""

@@ -103,3 +103,16 @@ def test_no_network_in_the_ball_beats_the_certificate(problem, penalty):
         best = min(best, value)
     assert best < loss + penalty * beta
     assert loss + penalty * beta - best <= gap
+
+
+@pytest.mark.parametrize("alpha", [1, 2, 3])
+def test_one_pass_gives_value_and_gradient(alpha):
+    rng = np.random.default_rng(3)
+    # More points than one tile for each chunk, and energies that move the smallest of them often.
+    X, reference = sphere.uniform(300, 5, rng), sphere.uniform(9000, 5, rng)
+    neurons, weights = rng.standard_normal((7, 5)), 20 * rng.standard_normal(7)
+    loss = Likelihood.of(X, reference, alpha)
+    value, rho = loss.evaluate(neurons, weights)
+    expected = (value, *loss.gradient(neurons, weights, rho), rho.ess)
+    for ours, theirs in zip(loss.value_and_gradient(neurons, weights), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)

@@ -32,7 +32,7 @@ def test_step_is_gradient_descent_in_mean_field_time(problem):
         moved.weights, state.weights - h * (20 * grad_weights + penalty * state.weights)
     )
     assert moved.time == h
-    assert info.loss == loss
+    assert info.loss == pytest.approx(loss, rel=1e-12)
 
 
 def test_lazy_regime_is_a_rate_of_zero(problem):

@@ -48,7 +48,7 @@ def smoothed(t, alpha, h, order):
 def profile(t, alpha, h, d=D):
     cosines = np.atleast_2d(t)
     slopes, laplacians = np.empty_like(cosines), np.empty_like(cosines)
-    kernels(d, alpha).profile(cosines, d, h, slopes, laplacians)
+    kernels(alpha).profile(cosines, d, h, slopes, laplacians)
     return slopes[0], laplacians[0]
 
 
