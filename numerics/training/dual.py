@@ -29,7 +29,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from .. import _feature_kernels, sphere
 from .._checks import check_count, check_nonnegative, check_positive, check_sphere
 from .._normal_kernels import standard_normal
-from .._tiles import tiled_vector, tiles
+from .._tiles import MIN_JOBS, ROWS, tiled_vector, tiles
 from .._walker_kernels import kernels
 from . import transport
 from .transport import Network
@@ -147,8 +147,8 @@ def step(
     if restart_every is not None and n_steps % check_count(restart_every, "restart_every") == 0:
         walkers = _restart(X, len(walkers), rng, antithetic).astype(walkers.dtype, copy=False)
     n_noise = len(walkers) // 2 if antithetic else len(walkers)
-    walkers = _langevin(walkers, network, step_size * walker_rate, n_noise, rng)
-    of_data, of_model = _mean_features(X, network), _mean_features(walkers, network)
+    walkers, of_model = _langevin(walkers, network, step_size * walker_rate, n_noise, rng)
+    of_data = _mean_features(X, network)
     psi, slopes = of_data[0] - of_model[0], of_data[1] - of_model[1]
     network = transport.move(
         network, psi, slopes, step_size, feature_rate, mass_rate, max_variation
@@ -165,18 +165,24 @@ def _restart(X: NDArray, n_walkers: int, rng: np.random.Generator, antithetic: b
 
 def _langevin(
     walkers: NDArray, network: Network, step_size: float, n_noise: int, rng: np.random.Generator
-) -> NDArray:
-    noise = _noise((n_noise, walkers.shape[1]), walkers.dtype, rng)
+) -> tuple[NDArray, tuple[NDArray, NDArray]]:
+    """Move the walkers, and take the means of the features where they arrive."""
+    n, d = walkers.shape
+    neurons = network.neurons.astype(walkers.dtype, copy=False)
     moved = np.empty_like(walkers)
+    sums = np.zeros((MIN_JOBS, len(neurons) + -len(neurons) % ROWS, d))
     kernels(network.alpha).langevin(
         walkers,
-        network.neurons.astype(walkers.dtype, copy=False),
+        neurons,
         network.weights.astype(walkers.dtype, copy=False),
-        noise,
+        _noise((n_noise, d), walkers.dtype, rng),
         step_size,
         moved,
+        sums,
     )
-    return moved
+    moments = sums.sum(axis=0)[: len(neurons)] / n
+    # The activation is homogeneous: alpha sigma(t) = t sigma'(t).
+    return moved, (np.sum(moments * neurons, axis=1), network.alpha * moments)
 
 
 def _noise(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) -> NDArray:
