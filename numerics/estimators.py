@@ -9,10 +9,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import threadpool_limits
 
 from . import features, sphere
-from ._checks import check_alpha, check_count, check_nonnegative, check_positive, check_sphere
+from ._checks import (
+    check_alpha,
+    check_count,
+    check_nonnegative,
+    check_positive,
+    check_samples,
+    check_sphere,
+)
 from .discrepancies.stein import KERNELS
 from .sampling import annealed, mala
 from .sampling.reweighting import LogPartition, log_partition, resample
+from .streams import StreamedRows
 from .training import (
     lazy,
     particles,
@@ -147,7 +155,9 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array_like of shape (n, d)
-            At least two points, ten for every objective but the likelihood; d >= 2.
+            At least two points, ten for every objective but the likelihood; d >= 2. For the
+            likelihood a ``numpy.memmap`` stays in its file and is read in blocks; the flow of
+            particles takes one of them for each step.
         y : ignored
 
         Returns
@@ -162,16 +172,17 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             If log Z of the fitted energy can't be estimated.
         """
         self._check_parameters()
-        X = self._points(X, reset=True)
+        streams = isinstance(X, np.memmap) and self.objective == "likelihood"
+        points = self._streamed(X, reset=True) if streams else self._points(X, reset=True)
         rng = _generator(self.random_state)
         # The order of a threaded BLAS sum, hence its last bits, depends on the number of threads.
         with threadpool_limits(limits=1, user_api="blas"):
             if self.objective == "likelihood":
-                self._fit_likelihood(X, rng)
+                self._fit_likelihood(points, rng)
             elif self.objective in ("score-matching", "denoising"):
-                self._fit_score_matching(X, rng)
+                self._fit_score_matching(points, rng)
             else:
-                self._fit_stein(X, rng)
+                self._fit_stein(points, rng)
         estimate = self._estimate_log_partition(rng)
         self.log_partition_, self.log_partition_se_ = estimate.value, estimate.se
         return self
@@ -179,6 +190,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
     def energy(self, X: ArrayLike) -> NDArray:
         """Return the energy f at each point: shape (n,)."""
         check_is_fitted(self)
+        if isinstance(X, np.memmap):
+            return np.concatenate([self._energy(block) for block in self._streamed(X).blocks()])
         return self._energy(self._points(X))
 
     def score_samples(self, X: ArrayLike) -> NDArray:
@@ -227,7 +240,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             state, _ = mala.step(state, self._energy, self._gradient, rng)
         return state.X
 
-    def _fit_likelihood(self, X: NDArray, rng: np.random.Generator) -> None:
+    def _fit_likelihood(self, X: NDArray | StreamedRows, rng: np.random.Generator) -> None:
         n, d = X.shape
         n_reference = self.n_reference or int(np.clip(16 * n, N_REFERENCE, 4 * N_REFERENCE))
         reference = sphere.orthogonal_uniform(n_reference, d, rng)
@@ -328,6 +341,12 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             ensure_min_features=2 if reset else 1,
         )
         return check_sphere(X, normalize=self.normalize)
+
+    def _streamed(self, X: np.memmap, reset: bool = False) -> StreamedRows:
+        """Leave the points in their file: rows are checked whenever they are read."""
+        check_samples(X[:2], min_samples=2 if reset else 1)
+        validate_data(self, X, reset=reset, skip_check_array=True)
+        return StreamedRows(X, np.float64, self.normalize)
 
     def _check_parameters(self) -> None:
         if self.regime not in REGIMES:

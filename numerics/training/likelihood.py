@@ -12,6 +12,7 @@ with gradient :math:`\psi(\theta) = \int \sigma(\langle\theta,x\rangle)\, d\rho(
 [domingoenrich2021dual]_.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -23,6 +24,7 @@ from .._feature_kernels import kernels
 from .._likelihood_kernels import tilted_moments
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
+from ..streams import StreamedRows
 from .loss import Gradient, Loss, Slope, psi_by_gradient
 
 __all__ = ["Likelihood", "SignedMeasure", "optimality_gap", "steepest_neurons"]
@@ -40,26 +42,29 @@ class SignedMeasure(NamedTuple):
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Tiled data and reference points, and the power of the activation.
+    """Data and tiled reference points, and the power of the activation.
 
     Parameters
     ----------
-    data, reference : ndarray of shape (n_tiles, d, TILE)
+    data : ndarray of shape (n_tiles, d, TILE) or StreamedRows
+        Tiles, or points that stay in a file and are read for each pass.
+    reference : ndarray of shape (n_tiles, d, TILE)
     n_data, n_reference : int
         Numbers of points, without padding.
     alpha : int
     """
 
-    data: NDArray
+    data: NDArray | StreamedRows
     reference: NDArray
     n_data: int
     n_reference: int
     alpha: int
 
     @classmethod
-    def of(cls, X: NDArray, reference: NDArray, alpha: int) -> Self:
+    def of(cls, X: NDArray | StreamedRows, reference: NDArray, alpha: int) -> Self:
         """Arrange points (n, d) and a sample of tau (M, d), both of one type."""
-        return cls(tiles(X), tiles(reference), len(X), len(reference), alpha)
+        data = X if isinstance(X, StreamedRows) else tiles(X)
+        return cls(data, tiles(reference), len(X), len(reference), alpha)
 
     def head(self, n_reference: int) -> Self:
         """Keep the first reference points only, a whole number of tiles of them."""
@@ -73,28 +78,22 @@ class Likelihood:
     def evaluate(self, neurons: NDArray, weights: NDArray) -> tuple[float, SignedMeasure]:
         """Return L and rho at the energy ``(1/m) sum_j c_j sigma(<theta_j, x>)``."""
         neurons, weights = self._cast(neurons), self._cast(weights)
-        energy = kernels(self.alpha).energy
-        f_data = np.empty((len(self.data), TILE))
+        f_data = sum(float(f.sum()) for f in self._data_energies(neurons, weights))
         f_reference = np.empty((len(self.reference), TILE))
-        energy(self.data, neurons, weights, f_data)
-        energy(self.reference, neurons, weights, f_reference)
+        kernels(self.alpha).energy(self.reference, neurons, weights, f_reference)
         f = f_reference.ravel()[: self.n_reference]
         lowest = f.min()
         density = np.exp(lowest - f)
         total = density.sum()
         density /= total
-        # The padding has energy zero, so that the plain sum over tiles is the sum over points.
-        loss = f_data.sum() / self.n_data + np.log(total / self.n_reference) - lowest
-        rho = SignedMeasure(
-            tiled_vector(self._cast(-density)),
-            1 / float(density @ density),
-        )
+        loss = f_data / self.n_data + np.log(total / self.n_reference) - lowest
+        rho = SignedMeasure(tiled_vector(self._cast(-density)), 1 / float(density @ density))
         return float(loss), rho
 
     def value_and_gradient(self, neurons: NDArray, weights: NDArray) -> Gradient:
         """Return L and its derivatives, for alpha > 0, in one pass over each sample."""
         neurons, weights = self._cast(neurons), self._cast(weights)
-        of_data = self._gradient(self.data, neurons, weights, self._data_mass())
+        of_data = self._data_gradient(neurons, weights)
         log_partition, ess, moments = tilted_moments(
             self.reference, self.n_reference, neurons, weights, self.alpha
         )
@@ -108,9 +107,8 @@ class Likelihood:
 
     def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
         """Return the negative log-density at every data point, (n,): their mean is L."""
-        f = np.empty((len(self.data), TILE))
-        kernels(self.alpha).energy(self.data, self._cast(neurons), self._cast(weights), f)
-        values = f.ravel()[: self.n_data]
+        energies = self._data_energies(self._cast(neurons), self._cast(weights))
+        values = np.concatenate(list(energies))
         loss, _ = self.evaluate(neurons, weights)
         return values + (loss - values.mean())
 
@@ -119,7 +117,7 @@ class Likelihood:
     ) -> tuple[NDArray, NDArray]:
         """Differentiate in the neurons, (m, d), and in the output weights, (m,)."""
         neurons, weights = self._cast(neurons), self._cast(weights)
-        of_data = self._gradient(self.data, neurons, weights, self._data_mass())
+        of_data = self._data_gradient(neurons, weights)
         of_model = self._gradient(self.reference, neurons, weights, rho.model)
         return of_data[0] + of_model[0], of_data[1] + of_model[1]
 
@@ -152,8 +150,28 @@ class Likelihood:
         )
         return grad_neurons, grad_weights
 
-    def _data_mass(self) -> NDArray:
-        return tiled_vector(np.full(self.n_data, 1 / self.n_data, self.data.dtype))
+    def _data_gradient(self, neurons: NDArray, weights: NDArray) -> tuple[NDArray, NDArray]:
+        grad_neurons, grad_weights = np.zeros(neurons.shape), np.zeros(len(weights))
+        for points, n in self._data_blocks():
+            mass = tiled_vector(np.full(n, 1 / self.n_data, points.dtype))
+            of_block = self._gradient(points, neurons, weights, mass)
+            grad_neurons += of_block[0]
+            grad_weights += of_block[1]
+        return grad_neurons, grad_weights
+
+    def _data_energies(self, neurons: NDArray, weights: NDArray) -> Iterator[NDArray]:
+        for points, n in self._data_blocks():
+            f = np.empty((len(points), TILE))
+            kernels(self.alpha).energy(points, neurons, weights, f)
+            yield f.ravel()[:n]
+
+    def _data_blocks(self) -> Iterator[tuple[NDArray, int]]:
+        """Yield tiles, and the number of points in them."""
+        if isinstance(self.data, StreamedRows):
+            for block in self.data.blocks():
+                yield tiles(block), len(block)
+        else:
+            yield self.data, self.n_data
 
     def _cast(self, array: NDArray) -> NDArray:
         return np.ascontiguousarray(array, self.data.dtype)

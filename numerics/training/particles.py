@@ -8,6 +8,7 @@ a particle grows exponentially at a rate given by :math:`|\psi(\theta_j)|`, so t
 take all; stopping the flow in time is the regularizer.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -199,7 +200,11 @@ def _batches(points: NDArray, reference: NDArray, alpha: int) -> list[Likelihood
     """Split the reference, and data beyond a batch's size, so that a step costs a batch."""
     size = 8192 if len(points) < 4096 else 16384
     n_parts = -(-len(points) // size)
-    parts = [Likelihood.of(part, reference[:1], alpha) for part in np.array_split(points, n_parts)]
+    ends = np.arange(n_parts + 1) * len(points) // n_parts
+    parts = [
+        Likelihood.of(points[start:stop], reference[:1], alpha)
+        for start, stop in itertools.pairwise(ends)
+    ]
     blocks = [
         Likelihood.of(points[:1], reference[i : i + size], alpha)
         for i in range(0, len(reference) - size + 1, size)

@@ -1,0 +1,91 @@
+"""Points that stay in a file: read block by block, never all at once.
+
+A memory map that is read from end to end ends up in memory as far as the system counts, and index
+arrays copy what they choose. `StreamedRows` stands for rows of a map and for any choice of them;
+its blocks are plain arrays.
+"""
+
+import mmap
+from collections.abc import Iterator
+from typing import Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ._checks import check_sphere
+
+__all__ = ["BLOCK", "StreamedRows"]
+
+BLOCK = 2**16
+
+
+class StreamedRows:
+    """Rows of a memory map.
+
+    Parameters
+    ----------
+    source : numpy.memmap of shape (n, d)
+    dtype : numpy dtype, optional
+        Of the blocks; that of the source by default.
+    normalize : bool
+        Divide every row by its norm instead of refusing rows that are off the sphere.
+    rows : ndarray of int, optional
+        The chosen rows, in increasing order; all by default.
+
+    Raises
+    ------
+    ValueError
+        By `blocks`, if a row is off the sphere or not finite.
+    """
+
+    def __init__(
+        self,
+        source: np.memmap,
+        dtype: DTypeLike | None = None,
+        normalize: bool = False,
+        rows: NDArray | range | None = None,
+    ):
+        self.source = source
+        self.dtype = np.dtype(source.dtype if dtype is None else dtype)
+        self.normalize = normalize
+        self.rows = range(len(source)) if rows is None else rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of chosen rows, and dimension."""
+        return len(self.rows), self.source.shape[1]
+
+    def __getitem__(self, chosen: slice | NDArray) -> Self:
+        """Choose among the chosen rows; nothing is read."""
+        rows = self.rows
+        if not isinstance(chosen, slice):
+            rows = np.asarray(rows)
+        return type(self)(self.source, self.dtype, self.normalize, rows[chosen])
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Give blocks of another type."""
+        return type(self)(self.source, dtype, self.normalize, self.rows)
+
+    def blocks(self) -> Iterator[NDArray]:
+        """Yield the rows in arrays of at most `BLOCK`, checked to lie on the sphere."""
+        for start in range(0, len(self), BLOCK):
+            rows = self.rows[start : start + BLOCK]
+            first, last = int(rows[0]), int(rows[-1]) + 1
+            block = self._read(first, last)
+            if last - first > len(rows):
+                block = block[np.asarray(rows) - first]
+            yield check_sphere(block, normalize=self.normalize).astype(self.dtype, copy=False)
+
+    def _read(self, first: int, last: int) -> NDArray:
+        source = self.source
+        whole = isinstance(source.base, mmap.mmap) and source.flags.c_contiguous
+        if not whole or source.filename is None:
+            return np.array(source[first:last])
+        # Pages of the map itself would stay with this process.
+        d = source.shape[1]
+        offset = source.offset + first * d * source.itemsize
+        count = (last - first) * d
+        return np.fromfile(source.filename, source.dtype, count, offset=offset).reshape(-1, d)
