@@ -9,10 +9,11 @@ in a factory: a compiled function in a closure would defeat the cache on disk. C
 take the type of the data: a float64 literal would turn float32 loops into float64.
 """
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._jit import kernel
+from ._jit import kernel, parallel_kernel
 from ._simd import fma, lanes, load, splat, store, total, where_positive
 
 TILE = 224
@@ -26,10 +27,21 @@ ROWS = 4
 def tiles(X: NDArray) -> NDArray:
     """Rearrange points (n, d) into zero-padded tiles (n_tiles, d, TILE)."""
     n, d = X.shape
-    n_tiles = -(-n // TILE)
-    padded = np.zeros((n_tiles * TILE, d), X.dtype)
-    padded[:n] = X
-    return np.ascontiguousarray(padded.reshape(n_tiles, TILE, d).transpose(0, 2, 1))
+    out = np.empty((-(-n // TILE), d, TILE), X.dtype)
+    _transpose(np.asarray(X), out)
+    return out
+
+
+@parallel_kernel
+def _transpose(X, out):
+    n = X.shape[0]
+    for tile in numba.prange(out.shape[0]):
+        size = min(TILE, n - tile * TILE)
+        for k in range(out.shape[1]):
+            for s in range(size):
+                out[tile, k, s] = X[tile * TILE + s, k]
+            for s in range(size, TILE):
+                out[tile, k, s] = 0
 
 
 def tiled_vector(v: NDArray) -> NDArray:

@@ -191,7 +191,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         """Return the energy f at each point: shape (n,)."""
         check_is_fitted(self)
         if isinstance(X, np.memmap):
-            return np.concatenate([self._energy(block) for block in self._streamed(X).blocks()])
+            blocks = self._streamed(X).blocks()
+            return np.concatenate([self._energy(check_sphere(block)) for block in blocks])
         return self._energy(self._points(X))
 
     def score_samples(self, X: ArrayLike) -> NDArray:
@@ -343,10 +344,11 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         return check_sphere(X, normalize=self.normalize)
 
     def _streamed(self, X: np.memmap, reset: bool = False) -> StreamedRows:
-        """Leave the points in their file: rows are checked whenever they are read."""
+        """Leave the points in their file."""
         check_samples(X[:2], min_samples=2 if reset else 1)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        return StreamedRows(X, np.float64, self.normalize)
+        rows = StreamedRows(X, np.float64, self.normalize)
+        return rows.check() if reset else rows
 
     def _check_parameters(self) -> None:
         if self.regime not in REGIMES:

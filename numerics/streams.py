@@ -2,7 +2,7 @@
 
 A memory map that is read from end to end ends up in memory as far as the system counts, and index
 arrays copy what they choose. `StreamedRows` stands for rows of a map and for any choice of them;
-its blocks are plain arrays.
+its blocks are arrays that are dropped before the next one is read.
 """
 
 import mmap
@@ -31,11 +31,6 @@ class StreamedRows:
         Divide every row by its norm instead of refusing rows that are off the sphere.
     rows : ndarray of int, optional
         The chosen rows, in increasing order; all by default.
-
-    Raises
-    ------
-    ValueError
-        By `blocks`, if a row is off the sphere or not finite.
     """
 
     def __init__(
@@ -69,23 +64,37 @@ class StreamedRows:
         """Give blocks of another type."""
         return type(self)(self.source, dtype, self.normalize, self.rows)
 
+    def check(self) -> Self:
+        """Read all once, and refuse points that are not on the sphere.
+
+        Raises
+        ------
+        ValueError
+            As by `check_sphere`.
+        """
+        for block in self.blocks():
+            check_sphere(block)
+        return self
+
     def blocks(self) -> Iterator[NDArray]:
-        """Yield the rows in arrays of at most `BLOCK`, checked to lie on the sphere."""
+        """Yield the rows in arrays of at most `BLOCK`."""
         for start in range(0, len(self), BLOCK):
             rows = self.rows[start : start + BLOCK]
             first, last = int(rows[0]), int(rows[-1]) + 1
             block = self._read(first, last)
             if last - first > len(rows):
                 block = block[np.asarray(rows) - first]
-            yield check_sphere(block, normalize=self.normalize).astype(self.dtype, copy=False)
+            if self.normalize:
+                block = check_sphere(block, normalize=True)
+            yield block.astype(self.dtype, copy=False)
 
     def _read(self, first: int, last: int) -> NDArray:
         source = self.source
         whole = isinstance(source.base, mmap.mmap) and source.flags.c_contiguous
         if not whole or source.filename is None:
-            return np.array(source[first:last])
-        # Pages of the map itself would stay with this process.
+            return np.asarray(source[first:last])
+        # A map of the block alone: pages of the whole map would stay with this process.
         d = source.shape[1]
         offset = source.offset + first * d * source.itemsize
-        count = (last - first) * d
-        return np.fromfile(source.filename, source.dtype, count, offset=offset).reshape(-1, d)
+        shape = last - first, d
+        return np.asarray(np.memmap(source.filename, source.dtype, "r", offset, shape))

@@ -49,7 +49,9 @@ def test_rows_off_the_sphere_are_refused_when_read(tmp_path):
     np.save(tmp_path / "points.npy", X)
     source = np.load(tmp_path / "points.npy", mmap_mode="r")
     with pytest.raises(ValueError, match="unit sphere"):
-        list(StreamedRows(source).blocks())
+        StreamedRows(source).check()
+    with pytest.raises(ValueError, match="unit sphere"):
+        ShallowEBM().fit(source)
     blocks = list(StreamedRows(source, normalize=True).blocks())
     np.testing.assert_allclose(blocks[0][70], X[70] / 2)
 
