@@ -25,6 +25,9 @@ from ._tiles import (
     times_power,
 )
 
+# A job's neurons and their sums stay in the second-level cache, and its points are read once.
+NEURONS_PER_JOB = 512
+
 
 @kernel
 def pad_rows(neurons):
@@ -141,18 +144,18 @@ def kernels(alpha: int) -> SimpleNamespace:
     def energy_gradient(X, neurons, weights, sample_weight, grad_neurons, grad_weights):
         m, d = neurons.shape
         padded = pad_rows(neurons)
-        n_blocks = (m + NEURON_BLOCK - 1) // NEURON_BLOCK
+        n_blocks = (m + NEURONS_PER_JOB - 1) // NEURONS_PER_JOB
         # Few neurons are shared out among threads by their points.
         n_chunks = max(1, min(X.shape[0], MIN_JOBS // n_blocks))
         sums = np.zeros((n_chunks, len(padded), d))
         values = np.zeros((n_chunks, len(padded)))
         for job in numba.prange(n_blocks * n_chunks):
             chunk = job // n_blocks
-            start = (job % n_blocks) * NEURON_BLOCK
+            start = (job % n_blocks) * NEURONS_PER_JOB
             w = np.empty((ROWS, TILE), X.dtype)
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
                 mass = sample_weight[tile]
-                for first in range(start, min(start + NEURON_BLOCK, m), ROWS):
+                for first in range(start, min(start + NEURONS_PER_JOB, m), ROWS):
                     theta = padded[first : first + ROWS]
                     weighted_features(X[tile], theta, mass, max(alpha - 1, 0), w)
                     if alpha == 0:
