@@ -41,6 +41,9 @@ OBJECTIVES = ("likelihood", "ksd", "f1-sd", "score-matching", "denoising")
 # Fewer points leave no pair to validate on.
 MIN_SAMPLES = {"likelihood": 2, "ksd": 10, "f1-sd": 10, "score-matching": 10, "denoising": 10}
 N_REFERENCE = 2**17
+# Points for log Z after training, unless its standard error is then larger than this; and the least
+# number of groups of points for which the spread of their means can be trusted.
+N_LOG_PARTITION, ACCURATE, MIN_GROUPS = 2**15, 0.002, 100
 
 
 class ShallowEBM(DensityMixin, BaseEstimator):
@@ -83,8 +86,9 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
         Uniform points that stand for the integral in log Z, in likelihood training and after every
-        training: by default ``2**17``, and more in training beyond 8192 samples. They act like a
-        second sample of noise of that size.
+        training: by default ``2**17`` in training, and more beyond 8192 samples, and as many as log
+        Z needs afterwards, ``2**15`` to ``2**17``. They act like a second sample of noise of that
+        size.
     random_state : int, Generator or RandomState, optional
         All randomness of the fit.
 
@@ -317,14 +321,26 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         self.optimality_gap_ = result.optimality_gap
 
     def _estimate_log_partition(self, rng: np.random.Generator) -> LogPartition:
-        fresh = sphere.uniform(self.n_reference or N_REFERENCE, self.n_features_in_, rng)
-        estimate = log_partition(-self._energy(fresh), min_ess=0)
+        n_points = self.n_reference or N_LOG_PARTITION
+        estimate = self._reweight(n_points, rng)
+        if self.n_reference is None and estimate.se > ACCURATE:
+            n_points = N_REFERENCE
+            estimate = self._reweight(n_points, rng)
         # Annealing is dearer, and worth it only where plain reweighting is poor.
-        if estimate.ess < 0.01 * len(fresh):
+        if estimate.ess < 0.01 * n_points:
             pool = annealed.sample(2000, self.n_features_in_, self._energy, self._gradient, rng)
             assert pool.log_weights is not None
             estimate = log_partition(pool.log_weights)
         return estimate
+
+    def _reweight(self, n_points: int, rng: np.random.Generator) -> LogPartition:
+        """Estimate log Z from fresh points of tau, in rotated frames where there are enough."""
+        d = self.n_features_in_
+        n_groups = n_points // (2 * d)
+        if n_groups < MIN_GROUPS:
+            return log_partition(-self._energy(sphere.uniform(n_points, d, rng)), min_ess=0)
+        fresh = sphere.orthogonal_uniform(n_groups * 2 * d, d, rng)
+        return log_partition(-self._energy(fresh), 0, 2 * d)
 
     def _energy(self, X: NDArray) -> NDArray:
         return features.energy(X, self.neurons_, self.weights_, self.alpha)

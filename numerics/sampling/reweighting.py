@@ -68,7 +68,9 @@ def effective_sample_size(log_weights: ArrayLike) -> float:
     return float(1.0 / np.sum(_shares(log_weights) ** 2))
 
 
-def log_partition(log_weights: ArrayLike, min_ess: float = MIN_ESS) -> LogPartition:
+def log_partition(
+    log_weights: ArrayLike, min_ess: float = MIN_ESS, group_size: int = 1
+) -> LogPartition:
     r"""Estimate log Z as the logarithm of the mean weight.
 
     The standard error is that of the delta method, the weights' relative standard deviation over
@@ -77,9 +79,13 @@ def log_partition(log_weights: ArrayLike, min_ess: float = MIN_ESS) -> LogPartit
     Parameters
     ----------
     log_weights : array_like, shape (n,)
-        Logarithms of independent weights of mean Z, n >= 2.
+        Logarithms of weights of mean Z, in at least 2 independent groups.
     min_ess : float
         The least effective sample size that is accepted; 0 accepts all.
+    group_size : int
+        Number of neighbouring weights in a group, which may depend on each other as the points of
+        `sphere.orthogonal_uniform` do in groups of 2d. The standard error is that of the groups'
+        means; the effective sample size is that of all weights, as if they were independent.
 
     Returns
     -------
@@ -90,15 +96,23 @@ def log_partition(log_weights: ArrayLike, min_ess: float = MIN_ESS) -> LogPartit
     PartitionFunctionError
         If the effective sample size is below `min_ess`; it carries the estimate.
     ValueError
-        If there are fewer than two weights or one is not finite.
+        If there are fewer than two groups, a group is not full, or a weight is not finite.
     """
     shares = _shares(log_weights)
-    n = len(shares)
+    n, group_size = len(shares), check_count(group_size, "group_size")
     if n < 2:
         raise ValueError(f"log_weights must have at least 2 entries, but it has {n}.")
+    n_groups = n // group_size
+    if n_groups < 2 or n_groups * group_size < n:
+        raise ValueError(
+            f"group_size must divide log_weights into at least 2 groups, but it is {group_size} "
+            f"for {n} weights."
+        )
+    grouped = shares.reshape(n_groups, group_size).sum(axis=1)
+    spread = np.sum((grouped - 1 / n_groups) ** 2)
     estimate = LogPartition(
         value=float(logsumexp(np.asarray(log_weights, dtype=np.float64)) - np.log(n)),
-        se=float(np.sqrt(n / (n - 1) * np.sum((shares - 1 / n) ** 2))),
+        se=float(np.sqrt(n_groups / (n_groups - 1) * spread)),
         ess=float(1.0 / np.sum(shares**2)),
     )
     if estimate.ess < min_ess:

@@ -9,30 +9,28 @@ coordinates :math:`a = c/\sqrt m` with features :math:`\varphi_j = \sigma(\langl
    + \frac\lambda2 |a|^2 .
 
 It is strongly convex with modulus lambda, so that the gap is at most ``|gradient|^2/(2 lambda)``.
-The Gram matrix of the features under tau is the arc-cosine kernel of the neurons, whose spectrum
-falls by orders of magnitude from one harmonic degree to the next. The features are rotated to its
-eigenvectors, and directions far below the smallest penalty in reach are left out: what remains is
-about as large as the effective dimension.
+The features are rotated to the eigenvectors of their Gram matrix, and directions far below the
+smallest penalty in reach are left out: what remains is about as large as the effective dimension.
 """
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import eigh
+from scipy.linalg import cho_factor, cho_solve
 
-from ..features import feature_matrix
-from ..kernels import arc_cosine
+from .frozen_features import FrozenFeatures
 from .validation import MIN_ESS, enough_reference, folds
 
 __all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve", "tilt"]
 
 BLOCK = 4096
 CACHE = 2**17
-# Directions whose eigenvalue is below this part of the leading one are noise of no use.
-NEGLIGIBLE = 1e-8
+# Reference points whose covariance preconditions Newton's method: no fewer, and so many for each
+# direction.
+N_CURVATURE, CURVATURE_RATIO = 4096, 32
 PATH_START = 16.0
 PATH_LENGTH = 24
 PATIENCE = 2
@@ -49,48 +47,6 @@ class LazyFit(NamedTuple):
     n_iter: int
     converged: bool
     optimality_gap: float
-
-
-class FrozenFeatures(NamedTuple):
-    """Neurons (m, d), leading eigenvectors of their Gram matrix (m, p), and eigenvalues (p,)."""
-
-    neurons: NDArray
-    alpha: int
-    basis: NDArray
-    spectrum: NDArray
-
-    @classmethod
-    def of(cls, neurons: NDArray, alpha: int) -> Self:
-        """Rotate the features of these unit neurons and keep the leading directions.
-
-        Room is left for 600 directions or, if that is more, for the harmonics of degrees 0 to 2.
-        If more are of use, the cut is made at the largest gap of the spectrum, so that no degree
-        is torn apart.
-        """
-        m, d = neurons.shape
-        gram = arc_cosine(neurons @ neurons.T, d, alpha) / m
-        room = min(m, max(600, d * (d + 3) // 2))
-        spectrum, basis = eigh(gram, subset_by_index=(m - room, m - 1))
-        spectrum, basis = spectrum[::-1], basis[:, ::-1]
-        p = int(np.count_nonzero(spectrum > NEGLIGIBLE * spectrum[0]))
-        if p == room < m:
-            p = 1 + int(np.argmax(spectrum[:-1] / spectrum[1:]))
-        return cls(neurons, alpha, np.ascontiguousarray(basis[:, :p]), spectrum[:p])
-
-    def evaluate(self, X: NDArray) -> NDArray:
-        """Return the rotated features at points (n, d): shape (n, p)."""
-        out = np.empty((len(X), self.basis.shape[1]))
-        # float32 rounds each feature at 1e-7 of itself; all sums over points are float64.
-        basis = (self.basis / np.sqrt(len(self.neurons))).astype(np.float32)
-        neurons = self.neurons.astype(np.float32)
-        for start in range(0, len(X), BLOCK):
-            block = X[start : start + BLOCK].astype(np.float32)
-            out[start : start + BLOCK] = feature_matrix(block, neurons, self.alpha) @ basis
-        return out
-
-    def output_weights(self, coordinates: NDArray) -> NDArray:
-        """Return the weights c, (m,), of rotated coordinates, (p,)."""
-        return np.sqrt(len(self.neurons)) * (self.basis @ coordinates)
 
 
 class Solution(NamedTuple):
@@ -124,7 +80,8 @@ def solve(
     moments : ndarray of shape (p,)
         Mean features of the data.
     reference : ndarray of shape (M, p)
-        Features at a sample of tau, or of another measure.
+        Features at a sample of tau, or of another measure. In float32 each is rounded at 1e-7 of
+        itself; sums over points are float64.
     spectrum : ndarray of shape (p,)
         Second moments of the features under tau.
     penalty : float
@@ -150,6 +107,8 @@ def solve(
     a = np.zeros(len(moments)) if start is None else start
     log_z, density, mean = tilt(reference, a, log_weights)
     objective = moments @ a + log_z + penalty / 2 * a @ a
+    # The slack is rounding: near the optimum the gain is below the digits of the value.
+    slack = 1e-13 if reference.dtype == np.float64 else 1e-9
     for n_iter in range(max_iter + 1):
         gradient = moments - mean + penalty * a
         gap = float(gradient @ gradient) / (2 * penalty)
@@ -162,8 +121,7 @@ def solve(
             candidate = a + length * step
             log_z, density, mean = tilt(reference, candidate, log_weights)
             value = moments @ candidate + log_z + penalty / 2 * candidate @ candidate
-            # The slack is rounding: near the optimum the gain is below the digits of the value.
-            if value <= objective + 1e-4 * length * slope + 1e-13:
+            if value <= objective + 1e-4 * length * slope + slack:
                 break
             length /= 2
         a, objective = candidate, value
@@ -201,11 +159,17 @@ def fit(
     LazyFit
     """
     features = FrozenFeatures.of(neurons, alpha)
-    at_data, at_reference = features.evaluate(X), features.evaluate(reference)
+    at_data = features.evaluate(X, np.float32)
+    at_reference = features.evaluate(reference, np.float32)
     spectrum = features.spectrum
+    start, precondition = None, None
     if penalty is None:
-        penalty = _choose_penalty(at_data, at_reference, spectrum, rng)
-    solution = solve(at_data.mean(0), at_reference, spectrum, penalty)
+        penalty, start = _choose_penalty(at_data, at_reference, spectrum, rng)
+    if start is not None:
+        precondition = _curvature(at_reference, start, penalty)
+    solution = solve(
+        _mean(at_data), at_reference, spectrum, penalty, start, precondition=precondition
+    )
     return LazyFit(
         features.output_weights(solution.coordinates),
         penalty,
@@ -217,43 +181,87 @@ def fit(
 
 def _choose_penalty(
     at_data: NDArray, at_reference: NDArray, spectrum: NDArray, rng: np.random.Generator
-) -> float:
-    """Return the penalty with the least validation loss, pooled over the folds."""
+) -> tuple[float, NDArray | None]:
+    """Return the penalty with the least validation loss, pooled over the folds, and a solution.
+
+    The solution is that of one fold, from which that for all data is not far.
+    """
     n = len(at_data)
     at_reference = at_reference[: enough_reference(n)]
     splits = [
-        (at_data[training].mean(0), at_data[held_out].mean(0), len(training), len(held_out))
+        (_mean(at_data[training]), _mean(at_data[held_out]), len(training), len(held_out))
         for training, held_out in folds(n, rng, ENOUGH)
     ]
     starts: list[NDArray | None] = [None] * len(splits)
     losses: list[float] = []
+    best = None
     for k in range(PATH_LENGTH):
         loss = 0.0
+        # The folds and neighbours on the path differ little in their curvature.
+        precondition = None
+        if starts[0] is not None:
+            penalty = PATH_START / splits[0][2] / 2**k
+            precondition = _curvature(at_reference, starts[0], penalty)
         for i, (moments, held_out, n_training, n_held_out) in enumerate(splits):
             # Every fold has the same penalty times its number of training points.
             penalty = PATH_START / n_training / 2**k
-            solution = solve(moments, at_reference, spectrum, penalty, starts[i], tol=1e-4)
+            solution = solve(
+                moments,
+                at_reference,
+                spectrum,
+                penalty,
+                starts[i],
+                tol=1e-4,
+                precondition=precondition,
+            )
             if solution.ess < MIN_ESS:
                 loss = np.inf
                 break
             starts[i] = solution.coordinates
             loss += n_held_out * (held_out @ solution.coordinates + solution.log_partition)
         losses.append(loss)
+        if k == int(np.argmin(losses)):
+            best = starts[0]
         if k - int(np.argmin(losses)) >= PATIENCE:
             break
-    return PATH_START / n / 2 ** int(np.argmin(losses))
+    return PATH_START / n / 2 ** int(np.argmin(losses)), best
 
 
 def tilt(
     reference: NDArray, a: NDArray, log_weights: NDArray | float = 0.0
 ) -> tuple[float, NDArray, NDArray]:
     """Return log Z, the normalized weights of the reference points, and their mean features."""
-    log_density = log_weights - reference @ a
-    highest = log_density.max()
-    density = np.exp(log_density - highest)
+    log_density = log_weights - reference @ a.astype(reference.dtype)
+    highest = float(log_density.max())
+    density = np.exp(log_density.astype(np.float64) - highest)
     total = density.sum()
     density /= total
-    return float(np.log(total / len(reference)) + highest), density, density @ reference
+    return float(np.log(total / len(reference)) + highest), density, _average(density, reference)
+
+
+def _average(weights: NDArray, features: NDArray) -> NDArray:
+    """Return the sum of features under weights; over blocks, in float64."""
+    if features.dtype == np.float64:
+        return weights @ features
+    weights = weights.astype(features.dtype)
+    total = np.zeros(features.shape[1])
+    for start in range(0, len(features), BLOCK):
+        total += weights[start : start + BLOCK] @ features[start : start + BLOCK]
+    return total
+
+
+def _mean(features: NDArray) -> NDArray:
+    return features.mean(axis=0, dtype=np.float64)
+
+
+def _curvature(reference: NDArray, a: NDArray, penalty: float) -> Callable[[NDArray], NDArray]:
+    """Return the inverse of the second derivative at a, from a part of the reference."""
+    rows = reference[: max(N_CURVATURE, CURVATURE_RATIO * len(a))]
+    _, density, mean = tilt(rows, a)
+    weighted = rows * density.astype(rows.dtype)[:, None]
+    covariance = (rows.T @ weighted).astype(np.float64) - np.outer(mean, mean)
+    covariance[np.diag_indices_from(covariance)] += penalty
+    return functools.partial(cho_solve, cho_factor(covariance))
 
 
 def _newton_step(
@@ -266,6 +274,7 @@ def _newton_step(
     tol: float,
 ) -> NDArray:
     step = np.zeros_like(gradient)
+    weights = density.astype(reference.dtype)
     residual = -gradient
     direction = preconditioned = precondition(residual)
     product = initial = residual @ preconditioned
@@ -274,9 +283,10 @@ def _newton_step(
     for _ in range(len(gradient)):
         curved = np.zeros_like(gradient)
         # One pass over the reference for both factors of the covariance.
+        along = direction.astype(reference.dtype)
         for start in range(0, len(reference), rows):
             block = reference[start : start + rows]
-            curved += (density[start : start + rows] * (block @ direction)) @ block
+            curved += (weights[start : start + rows] * (block @ along)) @ block
         curved += penalty * direction - mean * (mean @ direction)
         length = product / (direction @ curved)
         step = step + length * direction

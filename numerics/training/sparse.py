@@ -30,6 +30,12 @@ PATIENCE = 2
 VIOLATION = 1.02
 # Relative decrease of the loss at which the atoms have settled, in the final fit and on trial.
 TOLERANCE, TRIAL_TOLERANCE = 1e-9, 1e-7
+# The same times the number of points: of n times the loss, what is far below 1 is noise.
+POOLED_TOLERANCE, POOLED_TRIAL_TOLERANCE = 1e-5, 1e-3
+# Reference points beyond which another would not change the choice of a number of atoms.
+ENOUGH_REFERENCE = 2**16
+# Iterations after which the better of two candidates goes on alone, and the most it can take.
+TRIAL_ITERATIONS, MAX_ITERATIONS = 20, 200
 
 
 class Atoms(NamedTuple):
@@ -74,6 +80,8 @@ def rounds(
     rng: np.random.Generator,
     max_atoms: int,
     tol: float = TOLERANCE,
+    coarse: Loss | None = None,
+    n_tried: int = MAX_ITERATIONS,
 ) -> Iterator[Round]:
     """Yield the optimum with no atom, then the local optimum after each added atom.
 
@@ -92,9 +100,13 @@ def rounds(
         End when this many have been added.
     tol : float
         Relative decrease of the loss at which the local solver stops.
+    coarse : Loss, optional
+        A cheaper loss, on which candidates are tried; by default `loss.coarse()`.
+    n_tried : int
+        Iterations of the local solver after which the better candidate goes on alone.
     """
     d = loss.data.shape[1]
-    coarse = loss.coarse()
+    coarse = coarse or loss.coarse()
     atoms = Atoms(np.empty((0, d)), np.empty(0))
     value, rho = loss.evaluate(*atoms.network())
     yield Round(atoms, value, rho, 0, True)
@@ -109,16 +121,17 @@ def rounds(
         # An attractive neuron at theta and a repulsive one at -theta share their linear part: only
         # the loss after the move tells which of them the data want.
         trials = [
-            _settle(_add(atoms, theta, psi, penalty, loss, rho), penalty, coarse, tol)
+            _settle(_add(atoms, theta, psi, penalty, loss, rho), penalty, coarse, tol, n_tried)
             for theta, psi in candidates
         ]
-        atoms, n_iter, converged = min(trials, key=lambda trial: trial[0])[1:]
-        if coarse is not loss:
+        _, atoms, n_trial, converged = min(trials, key=lambda trial: trial[0])
+        if coarse is not loss or not converged:
             _, atoms, n_iter, converged = _settle(atoms, penalty, loss, tol)
+            n_trial += n_iter
         value, rho = loss.evaluate(*atoms.network())
         if rho.ess < MIN_ESS:
             return
-        yield Round(atoms, value, rho, n_iter, converged)
+        yield Round(atoms, value, rho, n_trial, converged)
 
 
 @one_thread()
@@ -152,14 +165,19 @@ def fit(
     -------
     SparseFit
     """
-    few = reference[: enough_reference(len(X))]
+    n = len(X)
+    few = reference[: min(enough_reference(n), ENOUGH_REFERENCE)].astype(np.float32)
     return fit_loss(
         X,
         lambda points: Likelihood.of(points, reference, alpha),
-        lambda points: Likelihood.of(points, few, alpha),
+        lambda points: Likelihood.of(points.astype(np.float32), few, alpha),
         rng,
         penalty,
         max_atoms,
+        max(TRIAL_TOLERANCE, POOLED_TRIAL_TOLERANCE / n),
+        max(TOLERANCE, POOLED_TOLERANCE / n),
+        Likelihood.of(X.astype(np.float32), few, alpha),
+        TRIAL_ITERATIONS,
     )
 
 
@@ -171,6 +189,9 @@ def fit_loss(
     penalty: float | None = None,
     max_atoms: int = 32,
     trial_tol: float = TRIAL_TOLERANCE,
+    tol: float = TOLERANCE,
+    coarse: Loss | None = None,
+    n_tried: int = MAX_ITERATIONS,
 ) -> SparseFit:
     """Fit atoms to data by any loss.
 
@@ -181,8 +202,10 @@ def fit_loss(
         Return the loss of some of the points: for the final fit, and for comparisons of fits.
     rng, penalty, max_atoms
         As in `fit`.
-    trial_tol : float
-        Relative decrease of the loss at which a fit that is only compared stops.
+    trial_tol, tol : float
+        Relative decrease of the loss at which a fit that is only compared stops, and the final one.
+    coarse, n_tried
+        As in `rounds`; the coarse loss is for the final fit.
 
     Returns
     -------
@@ -191,7 +214,8 @@ def fit_loss(
 
     def losses_of(training: NDArray, held_out: NDArray) -> Iterator[NDArray]:
         trial, validation = trial_of(X[training]), trial_of(X[held_out])
-        for stage in rounds(trial, default_penalty(len(training)), rng, max_atoms, trial_tol):
+        light = default_penalty(len(training))
+        for stage in rounds(trial, light, rng, max_atoms, trial_tol, n_tried=n_tried):
             yield validation.pointwise(*stage.atoms.network())
 
     loss = loss_of(X)
@@ -199,10 +223,10 @@ def fit_loss(
         # All folds are needed, however many the points: what a superfluous atom costs falls as 1/n,
         # and the noise of the comparison is as large unless all points take part.
         n_rounds = choose_rounds(folds(len(X), rng), losses_of)
-        stages = list(rounds(loss, default_penalty(len(X)), rng, n_rounds))
+        stages = list(rounds(loss, default_penalty(len(X)), rng, n_rounds, tol, coarse, n_tried))
         n_iter = sum(stage.n_iter for stage in stages)
         return _certify(stages[-1], loss, default_penalty(len(X)), n_iter, rng)
-    stages = list(rounds(loss, penalty, rng, max_atoms))
+    stages = list(rounds(loss, penalty, rng, max_atoms, tol, coarse, n_tried))
     n_iter = sum(stage.n_iter for stage in stages)
     result = _certify(stages[-1], loss, penalty, n_iter, rng)
     return result._replace(converged=result.converged and len(stages) <= max_atoms)
@@ -253,17 +277,21 @@ def _add(atoms: Atoms, theta: NDArray, psi: float, penalty: float, loss: Loss, r
     return Atoms(np.vstack([atoms.vectors, length * theta]), np.append(atoms.signs, -np.sign(psi)))
 
 
-def _settle(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, Atoms, int, bool]:
+def _settle(
+    atoms: Atoms, penalty: float, loss: Loss, tol: float, max_iter: int = MAX_ITERATIONS
+) -> tuple[float, Atoms, int, bool]:
     """Move all atoms, merge and prune, and move again if that changed anything."""
-    value, moved, n_iter, converged = _move(atoms, penalty, loss, tol)
+    value, moved, n_iter, converged = _move(atoms, penalty, loss, tol, max_iter)
     tidy = merge_and_prune(moved, loss.alpha)
     if len(tidy.signs) < len(moved.signs):
-        value, moved, more, converged = _move(tidy, penalty, loss, tol)
+        value, moved, more, converged = _move(tidy, penalty, loss, tol, max_iter)
         n_iter += more
     return value, moved, n_iter, converged
 
 
-def _move(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, Atoms, int, bool]:
+def _move(
+    atoms: Atoms, penalty: float, loss: Loss, tol: float, max_iter: int
+) -> tuple[float, Atoms, int, bool]:
     """Minimize the penalized loss over all vectors, signs fixed, by L-BFGS."""
     alpha, shape = loss.alpha, atoms.vectors.shape
 
@@ -280,7 +308,7 @@ def _move(atoms: Atoms, penalty: float, loss: Loss, tol: float) -> tuple[float, 
         atoms.vectors.ravel(),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 200, "maxcor": 20, "ftol": tol, "gtol": 1e-6},
+        options={"maxiter": max_iter, "maxcor": 20, "ftol": tol, "gtol": 1e-6},
     )
     moved = Atoms(solution.x.reshape(shape), atoms.signs)
     return float(solution.fun), moved, int(solution.nit), bool(solution.success)

@@ -5,7 +5,7 @@ from scipy.optimize import minimize
 from lazyactive.numerics import features, sphere
 from lazyactive.numerics.discrepancies.kl import kl_divergence
 from lazyactive.numerics.teachers import PlantedEnergy
-from lazyactive.numerics.training import lazy
+from lazyactive.numerics.training import frozen_features, lazy
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +75,49 @@ def test_truncation_keeps_whole_degrees():
     # 1 + 15 + 119 harmonics of degrees 0, 1, 2; degree 3 is absent and degree 4 has 2940.
     frozen = lazy.FrozenFeatures.of(sphere.uniform(1500, 15, rng=0), 1)
     assert len(frozen.spectrum) == 135
+
+
+@pytest.mark.parametrize("m", [1100, 1500])
+def test_leading_space_is_that_of_the_full_decomposition(m, monkeypatch):
+    neurons = sphere.uniform(m, 15, rng=1)
+    fast = lazy.FrozenFeatures.of(neurons, 1)
+    monkeypatch.setattr(frozen_features, "_before_a_sure_gap", lambda *_: None)
+    full = lazy.FrozenFeatures.of(neurons, 1)
+    np.testing.assert_allclose(fast.spectrum, full.spectrum, rtol=1e-6)
+    # Cosines of the angles between the two spaces.
+    cosines = np.linalg.svd(fast.basis.T @ full.basis, compute_uv=False)
+    assert cosines.min() > 1 - 1e-6
+
+
+def test_no_gap_is_sure_where_degrees_run_into_each_other():
+    gram = frozen_features._gram(sphere.uniform(700, 8, rng=0), 1)
+    np.testing.assert_allclose(gram, gram.T, rtol=1e-12)
+    assert frozen_features._before_a_sure_gap(gram, 44, 600) is None
+
+
+@pytest.mark.parametrize("alpha", [0, 1, 2])
+@pytest.mark.parametrize("n", [60, 10_000, 10_003])
+def test_features_of_frames_are_those_of_their_points(n, alpha):
+    frozen = lazy.FrozenFeatures.of(sphere.uniform(40, 5, rng=0), alpha)
+    X = sphere.orthogonal_uniform(n, 5, rng=1)
+    want = features.feature_matrix(X, frozen.neurons, alpha) @ frozen.basis / np.sqrt(40)
+    for dtype in (np.float32, np.float64):
+        got = frozen.evaluate(X, dtype)
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_float32_features_give_the_solution_of_float64(problem):
+    frozen, moments, reference = problem
+    best = lazy.solve(moments, reference, frozen.spectrum, 1e-3, tol=1e-12)
+    single = reference.astype(np.float32)
+    precondition = lazy._curvature(single, np.zeros(len(moments)), 1e-3)
+    got = lazy.solve(moments, single, frozen.spectrum, 1e-3, tol=1e-9, precondition=precondition)
+    assert got.optimality_gap <= 1e-9
+    left = objective(got.coordinates, moments, reference, 1e-3)
+    left -= objective(best.coordinates, moments, reference, 1e-3)
+    # The certificate, and rounding of features of size 0.1 at 1e-7.
+    assert 0 <= left <= 1e-9 + 1e-8
 
 
 def fitted_kl(width, n, w, seed):
