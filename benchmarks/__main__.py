@@ -1,0 +1,165 @@
+"""The command line: python -m benchmarks."""
+
+import shlex
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from . import scaling, table
+from .cases import ALL_CASES
+from .machine import describe, skylakex_rate
+from .measure import Measured, limits, measure, missing_peers, peak_memory
+from .timing import ROUNDS
+from .workers import Workers
+
+RESULTS = Path(__file__).parent / "RESULTS.md"
+SCALING = "scaling"
+# What is said to take little memory, whatever the number of pairs.
+MEMORY = ("ksd", "f2-ipm")
+# The guard asks for less time than a table: few rounds, short turns.
+GUARD_ROUNDS, GUARD_BLOCK = 3, 0.2
+
+
+@click.command(
+    epilog=f"Names for --only: {', '.join([*ALL_CASES, SCALING])}. A name that ends in * stands "
+    "for all that begin so.",
+)
+@click.option(
+    "--only",
+    metavar="NAME",
+    multiple=True,
+    help="Measure this alone; may be repeated. Nothing is written then, unless --out says where.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=ROUNDS,
+    show_default=True,
+    help="Turns of each contender. Where one takes seconds, 3 at most.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for the tables.  [default: benchmarks/RESULTS.md, for a whole run]",
+)
+@click.option("--numpy-only", is_flag=True, help="Leave PyTorch and JAX out.")
+@click.option(
+    "--guard",
+    is_flag=True,
+    help="Compare a few pieces of work with NumPy alone, and fail where ours has lost its lead. "
+    "Half a minute.",
+)
+def main(
+    only: tuple[str, ...], rounds: int, out: Path | None, numpy_only: bool, guard: bool
+) -> None:
+    """Time the compiled loops beside NumPy, PyTorch and JAX, on the processor's cores.
+
+    Each contender has a process of its own and prepares its run: it compiles, and puts its arrays
+    where it wants them. Its result is compared with ours. Then all take turns for some rounds, and
+    what counts is how many times as long as ours a peer takes in the same round: the median ratio
+    and its range.
+
+    PyTorch and JAX take part if they are installed (pip install -e '.[bench]'); what is missing is
+    said. A whole run takes about a quarter of an hour and wants a machine that does nothing else.
+
+    \b
+    python -m benchmarks                            everything, into benchmarks/RESULTS.md
+    python -m benchmarks --only likelihood-d15      one piece of work, on the terminal
+    python -m benchmarks --only 'gradient*' --rounds 9
+    taskset -c 0,1 python -m benchmarks             on two cores
+    """
+    if guard:
+        sys.exit(_guard())
+    names = _selected(only)
+    missing = missing_peers()
+    for peer in sorted(missing):
+        click.echo(f"{peer} is not installed and takes no part.", err=True)
+    without = missing | ({"PyTorch", "JAX"} if numpy_only else set())
+    machine = describe()
+    for key, value in machine.items():
+        click.echo(f"{key}: {value}")
+    with Workers() as workers:
+        machine_limits = limits(workers)
+        for name, spread in machine_limits.items():
+            unit = "GB/s" if name == "copy" else "Gflop/s"
+            click.echo(f"{name}: {spread.median / 1e9:.1f} {unit}")
+        skylakex = skylakex_rate()
+        words = skylakex if isinstance(skylakex, str) else f"{skylakex / 1e9:.1f} Gflop/s"
+        click.echo(f"sgemm with OPENBLAS_CORETYPE=SKYLAKEX: {words}")
+        measured: list[Measured] = []
+        growths: list[scaling.Growth] = []
+        for i, name in enumerate(names, 1):
+            if name == SCALING:
+                click.echo(f"[{i}/{len(names)}] {name}: time against n, m and d")
+                growths = scaling.measure(
+                    workers, rounds, lambda growth: click.echo(table.growth_line(growth))
+                )
+                continue
+            click.echo(f"[{i}/{len(names)}] {name}: {ALL_CASES[name].work}")
+            measured.append(measure(workers, ALL_CASES[name], rounds, without=tuple(without)))
+            for line in table.row_lines(measured[-1]):
+                click.echo(line)
+    memory = {name: peak_memory(ALL_CASES[name]) for name in MEMORY if name in names}
+    for name, peak in memory.items():
+        click.echo(f"{name}: peak memory {peak:.0f} MB")
+    path = out or (None if only else RESULTS)
+    if path is not None:
+        command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+        date = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        text = table.document(
+            command, date, machine, machine_limits, skylakex, measured, growths, memory
+        )
+        table.write_whole(path, text)
+        click.echo(f"wrote {path}")
+
+
+def _selected(only: tuple[str, ...]) -> list[str]:
+    everything = [*ALL_CASES, SCALING]
+    if not only:
+        return everything
+    names = []
+    for name in only:
+        found = [
+            e
+            for e in everything
+            if e == name or (name[-1:] == "*" and e[: len(name) - 1] == name[:-1])
+        ]
+        if not found:
+            raise click.BadParameter(
+                f"it must be one of {', '.join(everything)}; got {name!r}.", param_hint="--only"
+            )
+        names += [e for e in found if e not in names]
+    return names
+
+
+def _guard() -> int:
+    """Return 1 if ours is too slow beside NumPy's plain run of the same work, else 0."""
+    failed = 0
+    with Workers() as workers:
+        for case in ALL_CASES.values():
+            if case.least is None:
+                continue
+            found = measure(
+                workers,
+                case,
+                GUARD_ROUNDS,
+                GUARD_BLOCK,
+                without=("PyTorch", "JAX", "SciPy", "POT"),
+                against_limit=False,
+            )
+            plain = next(row for row in found.rows if row.contender == "NumPy")
+            if plain.ratio is None:
+                raise click.ClickException(f"{case.name}: NumPy's run {plain.note}")
+            good = plain.ratio.median >= case.least
+            failed |= not good
+            click.echo(
+                f"{case.name}: NumPy takes {table.ratio(plain.ratio)} times as long, "
+                f"at least {case.least:g} is asked{'' if good else ': TOO SLOW'}"
+            )
+    return int(failed)
+
+
+if __name__ == "__main__":
+    main()
