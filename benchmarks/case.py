@@ -46,8 +46,6 @@ class Case:
         Words on a contender's result, for the table.
     rounds : int, optional
         Fewer rounds, where one takes long.
-    least : float, optional
-        The regression guard fails below this ratio to NumPy.
     """
 
     name: str
@@ -61,7 +59,6 @@ class Case:
     atol: float = 0.0
     note: Callable[[Sequence[np.ndarray]], str] | None = None
     rounds: int | None = None
-    least: float | None = None
 
     @property
     def limit(self) -> str:

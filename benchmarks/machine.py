@@ -70,7 +70,7 @@ def cores() -> int:
 
 
 def skylakex_rate() -> float | str:
-    """Return NumPy's single-precision rate in flops per second with the AVX-512 kernels, or why not.
+    """Return the single-precision rate with the AVX-512 kernels, in flops per second, or why not.
 
     OpenBLAS chooses its kernels by the name of the processor, and without the name of one that has
     AVX-512 it may take others. Asked for on a machine without it, the process dies.

@@ -1,6 +1,6 @@
 """One case measured: who was prepared, agreed, and was timed in turn."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from .workers import ContenderError, Workers
 
 __all__ = ["Measured", "Row", "limits", "measure", "missing_peers", "peak_memory"]
 
-# A process of its own, too: its matrices stay, and its threads must not be our peer's.
+# A process of its own, too, which keeps its matrices.
 LIMIT = "limit"
 PACKAGES = {"PyTorch": "torch", "JAX": "jax", "POT": "ot"}
 
@@ -40,10 +40,16 @@ class Measured:
     case: Case
     rows: tuple[Row, ...]
 
-    def fastest(self, *workers: str) -> Row | None:
-        """Return the fastest peer among these processes."""
-        rows = [r for r in self.rows if r.seconds and worker_of(r.contender) in workers]
-        return min(rows, key=lambda r: r.seconds.median, default=None)
+    def fastest(self, worker: str, in_blocks: bool) -> Row | None:
+        """Return a peer's fastest run on whole matrices, or in blocks where it has both."""
+        rows = [
+            row
+            for row in self.rows
+            if row.ratio
+            and worker_of(row.contender) == worker
+            and row.contender.endswith("in blocks") == in_blocks
+        ]
+        return min(rows, key=lambda row: row.ratio.median, default=None)
 
 
 def missing_peers() -> set[str]:
@@ -66,7 +72,8 @@ def measure(
     case: Case,
     rounds: int = ROUNDS,
     block: float = BLOCK,
-    without: Sequence[str] = (),
+    peers: Collection[str] | None = None,
+    without: Collection[str] = (),
     against_limit: bool = True,
 ) -> Measured:
     """Prepare everybody, compare their results with ours, and time them in turn.
@@ -79,8 +86,10 @@ def measure(
         At most; a case may ask for fewer.
     block : float
         Seconds of a turn.
-    without : sequence of str
-        Peers that are left out.
+    peers : collection of str, optional
+        Contenders that take part beside ours; by default all.
+    without : collection of str
+        Processes that are left out.
     against_limit : bool
         Whether the machine's limit takes part; `limits` must have been called with these workers.
 
@@ -94,7 +103,7 @@ def measure(
     results = {OURS: workers.prepare(OURS, OURS, case.inputs, case.runs[OURS])}
     failed: dict[str, str] = {}
     for peer, reference in case.runs.items():
-        if peer == OURS or worker_of(peer) in without:
+        if peer == OURS or worker_of(peer) in without or (peers and peer not in peers):
             continue
         try:
             results[peer] = workers.prepare(worker_of(peer), peer, case.inputs, reference)

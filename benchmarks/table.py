@@ -84,8 +84,9 @@ def document(
         _limits(limits, skylakex),
         "## In short",
         "How many times as long as ours the fastest run of each peer takes: the median over the "
-        "rounds, and the range. The last column is our rate beside that of NumPy's matrix product "
-        "in the same precision, or of copying memory, measured in the same rounds.",
+        "rounds, and the range. As one commonly writes it, and in blocks of rows that stay in the "
+        "cache, where such a run was written. The last column is our rate beside that of NumPy's "
+        "matrix product in the same precision, or of copying memory, measured in the same rounds.",
         _summary(measured),
         "## Every run",
         "Median times over the rounds. Each contender runs in a process of its own, and all take "
@@ -161,12 +162,13 @@ def _summary(measured: Sequence[Measured]) -> str:
         ours = m.rows[0]
         cells = [m.case.name, seconds(ours.seconds.median) if ours.seconds else ours.note]
         for peer in ("NumPy", "PyTorch", "JAX"):
-            row = m.fastest(peer)
-            cells.append(ratio(row.ratio) if row else "")
+            whole, blocks = m.fastest(peer, in_blocks=False), m.fastest(peer, in_blocks=True)
+            cells += [ratio(row.ratio) if row else "" for row in (whole, blocks)]
         unit, limit = _unit(m)
         own = f"{rate(ours, unit)}, {percent(ours.of_limit)} of {limit}" if ours.rate else ""
         rows.append((*cells, own))
-    return _rows(("work", "ours", "NumPy / ours", "PyTorch / ours", "JAX / ours", "rate"), rows)
+    peers = [f"{peer}{how}" for peer in ("NumPy", "PyTorch", "JAX") for how in ("", ", in blocks")]
+    return _rows(("work", "ours", *peers, "our rate"), rows)
 
 
 def _details(measured: Measured) -> str:

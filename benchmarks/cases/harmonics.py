@@ -36,6 +36,5 @@ CASES = [
         moved=8.0 * (MAX_DEGREE + 1) * N,
         dtype="float64",
         rtol=1e-11,
-        least=1.2,
     )
 ]

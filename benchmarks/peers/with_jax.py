@@ -11,10 +11,11 @@ import jax.numpy as jnp
 from jax import Array
 from numpy.typing import NDArray
 
+from .blocks import rows_in_cache, rows_of_pairs
+
 # Sums and the float64 cases: without it JAX turns every float64 into float32.
 jax.config.update("jax_enable_x64", True)
 Run = Callable[[], tuple | Array | float]
-ROWS = 1024
 
 
 def _run(function: Callable, *arrays: NDArray) -> Run:
@@ -27,13 +28,37 @@ def _energy(X: Array, neurons: Array, weights: Array) -> Array:
     return jax.nn.relu(X @ neurons.T) @ weights / len(weights)
 
 
+def _by_rows(function: Callable, size: int, *arrays: Array) -> tuple[Array, ...] | Array:
+    """Apply a function to blocks of rows, one after another."""
+    blocks = tuple(a.reshape(-1, size, *a.shape[1:]) for a in arrays)
+    return jax.lax.map(lambda block: function(*block), blocks)
+
+
 def energy(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     return _run(_energy, X, neurons, weights)
 
 
+def energy_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
+    return _run(_energy_by_rows, X, neurons, weights)
+
+
+def _energy_by_rows(X: Array, neurons: Array, weights: Array) -> Array:
+    size = rows_in_cache(len(X), len(neurons))
+    return _by_rows(lambda x: _energy(x, neurons, weights), size, X).ravel()
+
+
 def score(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
+    return _run(_score, X, neurons, weights)
+
+
+def _score(X: Array, neurons: Array, weights: Array) -> Array:
+    return jnp.where(X @ neurons.T > 0, weights, 0) @ neurons / len(weights)
+
+
+def score_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     def formula(X: Array, neurons: Array, weights: Array) -> Array:
-        return jnp.where(X @ neurons.T > 0, weights, 0) @ neurons / len(weights)
+        size = rows_in_cache(len(X), len(neurons))
+        return _by_rows(lambda x: _score(x, neurons, weights), size, X).reshape(X.shape)
 
     return _run(formula, X, neurons, weights)
 
@@ -46,6 +71,25 @@ def gradient(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray) -> R
     def formula(X: Array, neurons: Array, weights: Array, mass: Array) -> tuple[Array, Array]:
         m = len(weights)
         moments = jnp.where(X @ neurons.T > 0, mass[:, None], 0).T @ X
+        return moments * weights[:, None] / m, (moments * neurons).sum(1) / m
+
+    return _run(formula, X, neurons, weights, mass)
+
+
+def _moments_by_rows(X: Array, neurons: Array, mass: Array) -> Array:
+    size = rows_in_cache(len(X), len(neurons))
+
+    def add(total: Array, block: tuple[Array, Array]) -> tuple[Array, None]:
+        x, s = block
+        return total + jnp.where(x @ neurons.T > 0, s[:, None], 0).T @ x, None
+
+    blocks = X.reshape(-1, size, X.shape[1]), mass.reshape(-1, size)
+    return jax.lax.scan(add, jnp.zeros_like(neurons), blocks)[0]
+
+
+def gradient_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray) -> Run:
+    def formula(X: Array, neurons: Array, weights: Array, mass: Array) -> tuple[Array, Array]:
+        m, moments = len(weights), _moments_by_rows(X, neurons, mass)
         return moments * weights[:, None] / m, (moments * neurons).sum(1) / m
 
     return _run(formula, X, neurons, weights, mass)
@@ -74,6 +118,23 @@ def likelihood(data: NDArray, reference: NDArray, neurons: NDArray, weights: NDA
     return _run(formula, data, reference, neurons, weights)
 
 
+def likelihood_in_blocks(
+    data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
+) -> Run:
+    def formula(
+        data: Array, reference: Array, neurons: Array, weights: Array
+    ) -> tuple[Array, Array, Array]:
+        m, uniform = len(weights), jnp.full(len(data), 1 / len(data), data.dtype)
+        f = _energy_by_rows(reference, neurons, weights)
+        loss = _energy_by_rows(data, neurons, weights).mean() + jax.nn.logsumexp(-f)
+        moments = _moments_by_rows(data, neurons, uniform)
+        moments -= _moments_by_rows(reference, neurons, jax.nn.softmax(-f))
+        loss -= math.log(len(reference))
+        return loss, moments * weights[:, None] / m, (moments * neurons).sum(1) / m
+
+    return _run(formula, data, reference, neurons, weights)
+
+
 def likelihood_by_grad(
     data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
 ) -> Run:
@@ -88,14 +149,6 @@ def likelihood_by_grad(
         return value, slopes, values
 
     return _run(flat, data, reference, neurons, weights)
-
-
-def _by_rows(function: Callable, arrays: tuple[Array, ...]) -> tuple[Array, ...] | Array:
-    """Apply a function to blocks of rows, one after another."""
-    n = len(arrays[0])
-    size = next(size for size in range(ROWS, 0, -1) if n % size == 0)
-    blocks = tuple(a.reshape(n // size, size, -1) for a in arrays)
-    return jax.lax.map(lambda block: function(*block), blocks)
 
 
 def ksd(X: NDArray, scores: NDArray) -> Run:
@@ -115,7 +168,7 @@ def ksd(X: NDArray, scores: NDArray) -> Run:
             total += (product * (u * u + u - 1)).sum(1).sum(dtype=jnp.float64)
             return total, pulled + x * sums[:, None] - points
 
-        totals, field = _by_rows(rows, (X, shifted))
+        totals, field = _by_rows(rows, rows_of_pairs(n), X, shifted)
         field = field.reshape(n, d) * (2 / n**2)
         return totals.sum() / n**2, field - (X * field).sum(1, keepdims=True) * X
 
@@ -131,7 +184,7 @@ def f2_ipm(X: NDArray, Y: NDArray) -> Run:
             kernel = jnp.sqrt(1 - u * u) + (math.pi - jnp.arccos(u)) * u
             return kernel.sum(1).sum(dtype=jnp.float64)
 
-        return _by_rows(rows, (A,)).sum() / (2 * math.pi * d)
+        return _by_rows(rows, rows_of_pairs(n), A).sum() / (2 * math.pi * d)
 
     def formula(X: Array, Y: Array) -> Array:
         own = total(X, X) + total(Y, Y) - 2 * n / (2 * d)

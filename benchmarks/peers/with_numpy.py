@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from .blocks import rows_in_cache, rows_of_pairs
+
 Run = Callable[[], tuple | NDArray | float]
-ROWS = 1024
 
 
 def energy(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
@@ -18,13 +19,12 @@ def energy_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
 
 
 def _energy(X: NDArray, neurons: NDArray, weights: NDArray) -> NDArray:
-    m = len(neurons)
-    out, T = np.empty(len(X), X.dtype), np.empty((ROWS, m), X.dtype)
-    for first in range(0, len(X), ROWS):
-        x = X[first : first + ROWS]
-        t = np.matmul(x, neurons.T, out=T[: len(x)])
-        np.maximum(t, 0, out=t)
-        np.matmul(t, weights, out=out[first : first + ROWS])
+    m, rows = len(neurons), rows_in_cache(len(X), len(neurons))
+    out, T = np.empty(len(X), X.dtype), np.empty((rows, m), X.dtype)
+    for first in range(0, len(X), rows):
+        np.matmul(X[first : first + rows], neurons.T, out=T)
+        np.maximum(T, 0, out=T)
+        np.matmul(T, weights, out=out[first : first + rows])
     out /= m
     return out
 
@@ -48,13 +48,13 @@ def gradient_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDA
 
 
 def _moments(X: NDArray, neurons: NDArray, mass: NDArray) -> NDArray:
-    m, d = neurons.shape
-    total, T = np.zeros((m, d), X.dtype), np.empty((ROWS, m), X.dtype)
-    for first in range(0, len(X), ROWS):
-        x = X[first : first + ROWS]
-        t = np.matmul(x, neurons.T, out=T[: len(x)])
-        np.multiply(t > 0, mass[first : first + ROWS, None], out=t)
-        total += t.T @ x
+    rows = rows_in_cache(len(X), len(neurons))
+    total, T = np.zeros_like(neurons), np.empty((rows, len(neurons)), X.dtype)
+    for first in range(0, len(X), rows):
+        x = X[first : first + rows]
+        np.matmul(x, neurons.T, out=T)
+        np.multiply(T > 0, mass[first : first + rows, None], out=T)
+        total += T.T @ x
     return total
 
 
@@ -64,13 +64,12 @@ def score(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
 
 def score_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     def run() -> NDArray:
-        m = len(neurons)
-        out, T = np.empty_like(X), np.empty((ROWS, m), X.dtype)
-        for first in range(0, len(X), ROWS):
-            x = X[first : first + ROWS]
-            t = np.matmul(x, neurons.T, out=T[: len(x)])
-            np.multiply(t > 0, weights, out=t)
-            np.matmul(t, neurons, out=out[first : first + ROWS])
+        m, rows = len(neurons), rows_in_cache(len(X), len(neurons))
+        out, T = np.empty_like(X), np.empty((rows, m), X.dtype)
+        for first in range(0, len(X), rows):
+            np.matmul(X[first : first + rows], neurons.T, out=T)
+            np.multiply(T > 0, weights, out=T)
+            np.matmul(T, neurons, out=out[first : first + rows])
         out /= m
         return out
 
@@ -118,17 +117,17 @@ def ksd(X: NDArray, scores: NDArray) -> Run:
     """V-statistic of the RBF discrepancy and its derivative in the scores, by the Stein kernel."""
 
     def run() -> tuple[float, NDArray]:
-        n, d = X.shape
+        (n, d), size = X.shape, rows_of_pairs(len(X))
         shifted = scores - X.dtype.type(d - 1) * X
         total, field = 0.0, np.empty_like(X)
-        for first in range(0, n, ROWS):
-            x, s = X[first : first + ROWS], shifted[first : first + ROWS]
+        for first in range(0, n, size):
+            x, s = X[first : first + size], shifted[first : first + size]
             u = x @ X.T
             kappa = np.exp(u - 1)
             crossed = s @ X.T + x @ shifted.T
             stein = kappa * (s @ shifted.T - 2 * (d - 1) - u * crossed + u**3 - u + d - 2 + u**2)
             total += stein.sum(dtype=np.float64)
-            field[first : first + ROWS] = (
+            field[first : first + size] = (
                 kappa @ shifted + x * kappa.sum(1)[:, None] - (kappa * u) @ X
             )
         return total / n**2, _tangent(X, 2 / n**2 * field)
@@ -140,11 +139,11 @@ def ksd_by_sums(X: NDArray, scores: NDArray) -> Run:
     """The same with the sums over y that the compiled loops take."""
 
     def run() -> tuple[float, NDArray]:
-        n, d = X.shape
+        (n, d), size = X.shape, rows_of_pairs(len(X))
         shifted = scores - X.dtype.type(d - 1) * X
         total, field = 0.0, np.empty_like(X)
-        for first in range(0, n, ROWS):
-            x, s = X[first : first + ROWS], shifted[first : first + ROWS]
+        for first in range(0, n, size):
+            x, s = X[first : first + size], shifted[first : first + size]
             u = x @ X.T
             kappa = np.exp(u - 1)
             sums, product = kappa.sum(1), kappa * u
@@ -152,7 +151,7 @@ def ksd_by_sums(X: NDArray, scores: NDArray) -> Run:
             total += float(np.sum(s * (pulled - 2 * points))) - 2 * (d - 1) * float(sums.sum())
             product *= u * u + u - 1
             total += float(product.sum()) + (d - 2) * float(sums.sum())
-            field[first : first + ROWS] = pulled + x * sums[:, None] - points
+            field[first : first + size] = pulled + x * sums[:, None] - points
         return total / n**2, _tangent(X, 2 / n**2 * field)
 
     return run
@@ -172,9 +171,10 @@ def f2_ipm(X: NDArray, Y: NDArray) -> Run:
     """Square of the F2 metric, as a U-statistic."""
 
     def total(A: NDArray, B: NDArray) -> float:
+        size = rows_of_pairs(len(A))
         return sum(
-            float(arc_cosine(A[i : i + ROWS] @ B.T, A.shape[1]).sum(dtype=np.float64))
-            for i in range(0, len(A), ROWS)
+            float(arc_cosine(A[i : i + size] @ B.T, A.shape[1]).sum(dtype=np.float64))
+            for i in range(0, len(A), size)
         )
 
     def run() -> float:

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..machine import cores
+from .blocks import rows_in_cache, rows_of_pairs
 
 torch.set_num_threads(cores())
 Run = Callable[[], tuple | NDArray | float]
-ROWS = 1024
 
 
 def _compiled(function: Callable) -> Callable:
@@ -39,6 +39,21 @@ def energy(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     return run
 
 
+def energy_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
+    inputs, blocks = _tensors(neurons, weights), _blocks(X, len(neurons))
+    compiled = _compiled(_energy)
+
+    def run() -> NDArray:
+        with torch.inference_mode():
+            return torch.cat([compiled(x, *inputs) for x in blocks]).numpy()
+
+    return run
+
+
+def _blocks(array: NDArray, m: int) -> list[Tensor]:
+    return list(torch.from_numpy(array).split(rows_in_cache(len(array), m)))
+
+
 def _score(X: Tensor, neurons: Tensor, weights: Tensor) -> Tensor:
     return torch.where(X @ neurons.T > 0, weights, 0) @ neurons / len(weights)
 
@@ -49,6 +64,17 @@ def score(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     def run() -> NDArray:
         with torch.inference_mode():
             return compiled(*inputs).numpy()
+
+    return run
+
+
+def score_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
+    inputs, blocks = _tensors(neurons, weights), _blocks(X, len(neurons))
+    compiled = _compiled(_score)
+
+    def run() -> NDArray:
+        with torch.inference_mode():
+            return torch.cat([compiled(x, *inputs) for x in blocks]).numpy()
 
     return run
 
@@ -64,9 +90,13 @@ def score_by_autograd(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
     return run
 
 
+def _moments(X: Tensor, neurons: Tensor, mass: Tensor) -> Tensor:
+    return torch.where(X @ neurons.T > 0, mass[:, None], 0).T @ X
+
+
 def _gradient(X: Tensor, neurons: Tensor, weights: Tensor, mass: Tensor) -> tuple[Tensor, Tensor]:
     m = len(weights)
-    moments = torch.where(X @ neurons.T > 0, mass[:, None], 0).T @ X
+    moments = _moments(X, neurons, mass)
     return moments * weights[:, None] / m, (moments * neurons).sum(1) / m
 
 
@@ -76,6 +106,20 @@ def gradient(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray) -> R
     def run() -> tuple[NDArray, NDArray]:
         with torch.inference_mode():
             slopes, values = compiled(*inputs)
+        return slopes.numpy(), values.numpy()
+
+    return run
+
+
+def gradient_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray) -> Run:
+    m = len(weights)
+    blocks = list(zip(_blocks(X, m), _blocks(mass, m), strict=True))
+    (theta, c), compiled = _tensors(neurons, weights), _compiled(_moments)
+
+    def run() -> tuple[NDArray, NDArray]:
+        with torch.inference_mode():
+            moments = sum(compiled(x, theta, s) for x, s in blocks)
+            slopes, values = moments * c[:, None] / m, (moments * theta).sum(1) / m
         return slopes.numpy(), values.numpy()
 
     return run
@@ -125,6 +169,31 @@ def likelihood(data: NDArray, reference: NDArray, neurons: NDArray, weights: NDA
     return run
 
 
+def likelihood_in_blocks(
+    data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
+) -> Run:
+    m = len(weights)
+    at_data, at_reference = _blocks(data, m), _blocks(reference, m)
+    uniform = torch.full((len(at_data[0]),), 1 / len(data), dtype=at_data[0].dtype)
+    theta, c = _tensors(neurons, weights)
+    energy, moments_of = _compiled(_energy), _compiled(_moments)
+
+    def run() -> tuple[float, NDArray, NDArray]:
+        with torch.inference_mode():
+            f_data = torch.cat([energy(x, theta, c) for x in at_data])
+            f = torch.cat([energy(x, theta, c) for x in at_reference])
+            loss = f_data.mean() + torch.logsumexp(-f, 0) - math.log(len(f))
+            density = torch.softmax(-f, 0).split(len(at_reference[0]))
+            moments = sum(moments_of(x, theta, uniform) for x in at_data)
+            moments -= sum(
+                moments_of(x, theta, q) for x, q in zip(at_reference, density, strict=True)
+            )
+            slopes, values = moments * c[:, None] / m, (moments * theta).sum(1) / m
+        return float(loss), slopes.numpy(), values.numpy()
+
+    return run
+
+
 def likelihood_by_autograd(
     data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
 ) -> Run:
@@ -156,7 +225,7 @@ def ksd(X: NDArray, scores: NDArray) -> Run:
     """By the sums over y, in blocks of rows."""
     points, scores = _tensors(X, scores)
     compiled, (n, d) = _compiled(_ksd_rows), points.shape
-    size = _divisor(n)
+    size = rows_of_pairs(n)
 
     def run() -> tuple[float, NDArray]:
         with torch.inference_mode():
@@ -172,11 +241,6 @@ def ksd(X: NDArray, scores: NDArray) -> Run:
     return run
 
 
-def _divisor(n: int) -> int:
-    """The largest number of rows that divides n: one shape, compiled once."""
-    return next(size for size in range(ROWS, 0, -1) if n % size == 0)
-
-
 def _arc_cosine_sum(x: Tensor, Y: Tensor) -> Tensor:
     u = (x @ Y.T).clamp(-1, 1)
     kernel = torch.sqrt(1 - u * u) + (torch.pi - torch.acos(u)) * u
@@ -186,7 +250,7 @@ def _arc_cosine_sum(x: Tensor, Y: Tensor) -> Tensor:
 def f2_ipm(X: NDArray, Y: NDArray) -> Run:
     points, others = _tensors(X, Y)
     compiled, (n, d) = _compiled(_arc_cosine_sum), points.shape
-    size = _divisor(n)
+    size = rows_of_pairs(n)
 
     def total(A: Tensor, B: Tensor) -> float:
         return float(sum(compiled(A[i : i + size], B) for i in range(0, n, size))) / (
