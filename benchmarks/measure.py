@@ -42,14 +42,14 @@ class Measured:
 
     def fastest(self, worker: str, in_blocks: bool) -> Row | None:
         """Return a peer's fastest run on whole matrices, or in blocks where it has both."""
-        rows = [
-            row
+        found = {
+            row.ratio: row
             for row in self.rows
             if row.ratio
             and worker_of(row.contender) == worker
             and row.contender.endswith("in blocks") == in_blocks
-        ]
-        return min(rows, key=lambda row: row.ratio.median, default=None)
+        }
+        return found[min(found)] if found else None
 
 
 def missing_peers() -> set[str]:

@@ -123,7 +123,8 @@ class _Desk:
         return [_part(result) for result in _results(self.runs[run]())]
 
     def block(self, run: str, seconds: float) -> list[float]:
-        call, times = self.runs[run], []
+        call = self.runs[run]
+        times: list[float] = []
         end = time.perf_counter() + seconds
         while not times or time.perf_counter() < end:
             start = time.perf_counter()

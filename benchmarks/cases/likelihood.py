@@ -46,7 +46,7 @@ def value_and_gradient(
     return loss, *likelihood.gradient(neurons, weights, rho)
 
 
-def case(n: int, m: int, d: int, **options: int) -> Case:
+def case(n: int, m: int, d: int, rounds: int | None = None) -> Case:
     return Case(
         f"likelihood-d{d}",
         f"likelihood and its gradient, {n // 2:,} data + {n - n // 2:,} reference points, "
@@ -56,7 +56,7 @@ def case(n: int, m: int, d: int, **options: int) -> Case:
         flops=4.0 * n * m * d,
         # The gradients of weights are differences of means, small beside the means.
         rtol=1e-3,
-        **options,
+        rounds=rounds,
     )
 
 

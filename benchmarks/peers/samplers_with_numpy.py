@@ -32,7 +32,7 @@ def independence(
             f_new = energy(Y)
             moves = np.log(rng.random(n_chains)) < f - f_new
             X[moves], f[moves] = Y[moves], f_new[moves]
-            accepted += np.count_nonzero(moves)
+            accepted += int(np.count_nonzero(moves))
         return accepted / (n_chains * n_steps), float(f.mean())
 
     return run
@@ -68,7 +68,7 @@ def mala(
             ratio = f - f_new + (there - again) / (4 * h)
             moves = (np.log(rng.random(n_chains)) < ratio) & (r[:, 0] < np.pi)
             X[moves], f[moves], g[moves] = Y[moves], f_new[moves], g_new[moves]
-            accepted += np.count_nonzero(moves)
+            accepted += int(np.count_nonzero(moves))
         return accepted / (n_chains * n_steps), float(f.mean())
 
     return run

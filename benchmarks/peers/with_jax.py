@@ -5,6 +5,7 @@ Arrays are put on the device once. Only float32 inputs are computed in float32, 
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -28,7 +29,7 @@ def _energy(X: Array, neurons: Array, weights: Array) -> Array:
     return jax.nn.relu(X @ neurons.T) @ weights / len(weights)
 
 
-def _by_rows(function: Callable, size: int, *arrays: Array) -> tuple[Array, ...] | Array:
+def _by_rows(function: Callable, size: int, *arrays: Array) -> Any:
     """Apply a function to blocks of rows, one after another."""
     blocks = tuple(a.reshape(-1, size, *a.shape[1:]) for a in arrays)
     return jax.lax.map(lambda block: function(*block), blocks)

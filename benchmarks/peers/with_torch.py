@@ -80,12 +80,12 @@ def score_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
 
 
 def score_by_autograd(X: NDArray, neurons: NDArray, weights: NDArray) -> Run:
-    points, neurons, weights = _tensors(X, neurons, weights)
+    points, theta, c = _tensors(X, neurons, weights)
     points.requires_grad_()
     compiled = _compiled(lambda x, theta, c: _energy(x, theta, c).sum())
 
     def run() -> NDArray:
-        return torch.autograd.grad(compiled(points, neurons, weights), points)[0].numpy()
+        return torch.autograd.grad(compiled(points, theta, c), points)[0].numpy()
 
     return run
 
@@ -126,12 +126,12 @@ def gradient_in_blocks(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDA
 
 
 def gradient_by_autograd(X: NDArray, neurons: NDArray, weights: NDArray, mass: NDArray) -> Run:
-    X, neurons, weights, mass = _tensors(X, neurons, weights, mass)
-    parameters = neurons.requires_grad_(), weights.requires_grad_()
+    points, theta, c, masses = _tensors(X, neurons, weights, mass)
+    parameters = theta.requires_grad_(), c.requires_grad_()
     compiled = _compiled(lambda x, theta, c, s: s @ _energy(x, theta, c))
 
     def run() -> tuple[NDArray, NDArray]:
-        slopes, values = torch.autograd.grad(compiled(X, *parameters, mass), parameters)
+        slopes, values = torch.autograd.grad(compiled(points, *parameters, masses), parameters)
         return slopes.numpy(), values.numpy()
 
     return run
@@ -197,12 +197,12 @@ def likelihood_in_blocks(
 def likelihood_by_autograd(
     data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
 ) -> Run:
-    data, reference, neurons, weights = _tensors(data, reference, neurons, weights)
-    parameters = neurons.requires_grad_(), weights.requires_grad_()
+    *points, theta, c = _tensors(data, reference, neurons, weights)
+    parameters = theta.requires_grad_(), c.requires_grad_()
     compiled = _compiled(_loss)
 
     def run() -> tuple[float, NDArray, NDArray]:
-        loss = compiled(data, reference, *parameters)
+        loss = compiled(*points, *parameters)
         slopes, values = torch.autograd.grad(loss, parameters)
         return float(loss.detach()), slopes.numpy(), values.numpy()
 
