@@ -1,7 +1,10 @@
 """The command line: python -m benchmarks."""
 
+import fnmatch
 import shlex
 import sys
+import tempfile
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,6 +75,9 @@ def main(
     if guard:
         sys.exit(0 if compare(_say_guarded) else 1)
     names = _selected(only)
+    path = out or (None if only else RESULTS)
+    if path is not None:
+        _require_writable(path.parent)
     missing = missing_peers()
     for peer in sorted(missing):
         click.echo(f"{peer} is not installed and takes no part.", err=True)
@@ -80,57 +86,66 @@ def main(
     for key, value in machine.items():
         click.echo(f"{key}: {value}")
     with Workers() as workers:
-        machine_limits = limits(workers)
-        for name, spread in machine_limits.items():
-            unit = "GB/s" if name == "copy" else "Gflop/s"
-            click.echo(f"{name}: {spread.median / 1e9:.1f} {unit}")
+        found_limits = limits(workers)
+        for key, spread in found_limits.items():
+            click.echo(f"{key}: {table.limit_rate(key, spread)}")
         skylakex = skylakex_rate()
-        words = skylakex if isinstance(skylakex, str) else f"{skylakex / 1e9:.1f} Gflop/s"
-        click.echo(f"sgemm with OPENBLAS_CORETYPE=SKYLAKEX: {words}")
-        measured: list[Measured] = []
-        growths: list[scaling.Growth] = []
-        for i, name in enumerate(names, 1):
-            if name == SCALING:
-                click.echo(f"[{i}/{len(names)}] {name}: time against n, m and d")
-                growths = scaling.measure(
-                    workers, rounds, lambda growth: click.echo(table.growth_line(growth))
-                )
-                continue
-            click.echo(f"[{i}/{len(names)}] {name}: {ALL_CASES[name].work}")
-            measured.append(measure(workers, ALL_CASES[name], rounds, without=without))
-            for line in table.row_lines(measured[-1]):
-                click.echo(line)
+        click.echo(f"sgemm with OPENBLAS_CORETYPE=SKYLAKEX: {table.special_rate(skylakex)}")
+        measured, growths = _measure(workers, names, rounds, without)
     memory = {name: peak_memory(ALL_CASES[name]) for name in MEMORY if name in names}
     for name, peak in memory.items():
         click.echo(f"{name}: peak memory {peak:.0f} MB")
-    path = out or (None if only else RESULTS)
     if path is not None:
         command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
         date = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         text = table.document(
-            command, date, machine, machine_limits, skylakex, measured, growths, memory
+            command, date, machine, found_limits, skylakex, measured, growths, memory
         )
         table.write_whole(path, text)
         click.echo(f"wrote {path}")
 
 
 def _selected(only: tuple[str, ...]) -> list[str]:
+    """Return names of work in the order of the table."""
     everything = [*ALL_CASES, SCALING]
-    if not only:
-        return everything
-    names = []
-    for name in only:
-        found = [
-            e
-            for e in everything
-            if e == name or (name[-1:] == "*" and e[: len(name) - 1] == name[:-1])
-        ]
-        if not found:
+    for pattern in only:
+        if not fnmatch.filter(everything, pattern):
             raise click.BadParameter(
-                f"it must be one of {', '.join(everything)}; got {name!r}.", param_hint="--only"
+                f"it must be one of {', '.join(everything)}; got {pattern!r}.", param_hint="--only"
             )
-        names += [e for e in found if e not in names]
-    return names
+    return [e for e in everything if not only or any(fnmatch.fnmatch(e, p) for p in only)]
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse the folder now, and not after a quarter of an hour."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise click.BadParameter(
+            f"its folder must be one that can be written; got {str(folder)!r} ({error}).",
+            param_hint="--out",
+        ) from error
+
+
+def _measure(
+    workers: Workers, names: list[str], rounds: int, without: Collection[str]
+) -> tuple[list[Measured], list[scaling.Growth]]:
+    """Measure one after another, and print what was found as it is found."""
+    measured: list[Measured] = []
+    growths: list[scaling.Growth] = []
+    for i, name in enumerate(names, 1):
+        if name == SCALING:
+            click.echo(f"[{i}/{len(names)}] {name}: the likelihood's gradient against n, m and d")
+            growths = scaling.measure(
+                workers, rounds, lambda growth: click.echo(table.growth_line(growth))
+            )
+            continue
+        click.echo(f"[{i}/{len(names)}] {name}: {ALL_CASES[name].work}")
+        measured.append(measure(workers, ALL_CASES[name], rounds, without=without))
+        for line in table.row_lines(measured[-1]):
+            click.echo(line)
+    return measured, growths
 
 
 def _say_guarded(case: Case, row: Row, least: float) -> None:

@@ -9,7 +9,14 @@ from .measure import Measured, Row
 from .scaling import SIZES, Growth
 from .timing import Spread
 
-__all__ = ["document", "growth_line", "row_lines", "write_whole"]
+__all__ = [
+    "document",
+    "growth_line",
+    "limit_rate",
+    "row_lines",
+    "special_rate",
+    "write_whole",
+]
 
 PREFIXES = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (0.0, "µs", 1e6))
 
@@ -136,23 +143,25 @@ def _listed(items: Mapping[str, str]) -> str:
     return "\n".join(f"- {name}: {value}" for name, value in items.items())
 
 
+def limit_rate(name: str, spread: Spread) -> str:
+    rates = (f"{value / 1e9:.1f}" for value in spread)
+    unit = "GB/s" if name == "copy" else "Gflop/s"
+    return "{} ({} to {}) {}".format(*rates, unit)
+
+
+def special_rate(flops: float | str) -> str:
+    """The rate, or why there is none."""
+    return flops if isinstance(flops, str) else f"{flops / 1e9:.1f} Gflop/s"
+
+
 def _limits(limits: Mapping[str, Spread], skylakex: float | str) -> str:
     words = {
         "sgemm": "single-precision matrix product, 4096^3",
         "dgemm": "double-precision matrix product, 4096^3",
         "copy": "copying 256 MB, read and written",
     }
-    units = {"copy": "GB/s"}
-    rows = [
-        (
-            words[name],
-            f"{s.median / 1e9:.1f} ({s.low / 1e9:.1f} to {s.high / 1e9:.1f}) "
-            + units.get(name, "Gflop/s"),
-        )
-        for name, s in limits.items()
-    ]
-    special = skylakex if isinstance(skylakex, str) else f"{skylakex / 1e9:.1f} Gflop/s"
-    rows.append(("single precision with `OPENBLAS_CORETYPE=SKYLAKEX`", special))
+    rows = [(words[name], limit_rate(name, spread)) for name, spread in limits.items()]
+    rows.append(("single precision with `OPENBLAS_CORETYPE=SKYLAKEX`", special_rate(skylakex)))
     return _rows(("limit", "rate"), rows)
 
 

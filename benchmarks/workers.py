@@ -11,6 +11,7 @@ OpenBLAS, PyTorch and JAX all count the cores that they are bound to.
 
 import multiprocessing
 import resource
+import signal
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -141,6 +142,8 @@ class _Desk:
 
 
 def _serve(pipe: Connection) -> None:
+    # An interrupt from the keyboard reaches every process; the parent ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     desk = _Desk()
     while True:
         try:
