@@ -92,6 +92,9 @@ def main(
         skylakex = skylakex_rate()
         click.echo(f"sgemm with OPENBLAS_CORETYPE=SKYLAKEX: {table.special_rate(skylakex)}")
         measured, growths = _measure(workers, names, rounds, without)
+    disagreements = [words for m in measured for words in m.disagreements]
+    if disagreements:
+        raise click.ClickException("nothing is written: " + "; ".join(disagreements))
     memory = {name: peak_memory(ALL_CASES[name]) for name in MEMORY if name in names}
     for name, peak in memory.items():
         click.echo(f"{name}: peak memory {peak:.0f} MB")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 
-from .case import OURS, Case, check_agreement, worker_of
+from .case import OURS, Case, Disagreement, check_agreement, worker_of
 from .machine import LIMITS, limit_inputs
 from .timing import BLOCK, ROUNDS, Spread, ratios, take_turns
 from .workers import ContenderError, Workers
@@ -14,6 +14,7 @@ __all__ = ["Measured", "Row", "limits", "measure", "missing_peers", "peak_memory
 
 # A process of its own, too, which keeps its matrices.
 LIMIT = "limit"
+DISAGREES = "disagrees: "
 PACKAGES = {"PyTorch": "torch", "JAX": "jax", "POT": "ot"}
 
 
@@ -39,6 +40,11 @@ class Measured:
 
     case: Case
     rows: tuple[Row, ...]
+
+    @property
+    def disagreements(self) -> list[str]:
+        """What peers say whose result is not ours: a fault of theirs or of ours."""
+        return [row.note for row in self.rows if row.note.startswith(DISAGREES)]
 
     def fastest(self, worker: str, in_blocks: bool) -> Row | None:
         """Return a peer's fastest run on whole matrices, or in blocks where it has both."""
@@ -95,10 +101,8 @@ def measure(
 
     Raises
     ------
-    Disagreement
-        If a peer's result is not ours.
     ContenderError
-        If ours fails. Where a peer fails, its row says so.
+        If ours fails. Where a peer fails, or its result is not ours, its row says so.
     """
     results = {OURS: workers.prepare(OURS, OURS, case.inputs, case.runs[OURS])}
     failed: dict[str, str] = {}
@@ -110,7 +114,11 @@ def measure(
         except ContenderError as error:
             failed[peer] = f"failed: {str(error).splitlines()[-1]}"
             continue
-        check_agreement(case, peer, results[OURS], results[peer])
+        try:
+            check_agreement(case, peer, results[OURS], results[peer])
+        except Disagreement as error:
+            del results[peer]
+            failed[peer] = f"{DISAGREES}{error}"
     turns: dict[str, Callable[[], list[float]]] = {
         name: partial(workers.block, worker_of(name), name, block) for name in results
     }

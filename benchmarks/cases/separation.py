@@ -49,7 +49,7 @@ PEERS = {
 }
 
 
-def f2_case(n: int, *peers: str) -> Case:
+def f2_case(n: int, rounds: int, *peers: str) -> Case:
     return Case(
         f"f2-ipm-{n}",
         f"exact F2 metric of two samples, n = {n:,} each, d = {D}, float32",
@@ -58,14 +58,14 @@ def f2_case(n: int, *peers: str) -> Case:
         # A difference of means of the kernel, which are about 1 / (2 pi d) = 0.01, in float32.
         rtol=0,
         atol=1e-7,
-        rounds=3,
+        rounds=rounds,
     )
 
 
 CASES = [
-    f2_case(5_000, "NumPy", "PyTorch", "JAX"),
+    f2_case(5_000, 3, "NumPy", "PyTorch", "JAX"),
     # The arc cosine of NumPy and of JAX takes a minute or two for so many pairs.
-    f2_case(30_000, "PyTorch"),
+    f2_case(30_000, 2, "PyTorch"),
     Case(
         "two-sample-test",
         f"F2 permutation test, n = 1,000 each, 199 permutations, d = {D}, float64",
