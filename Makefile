@@ -1,4 +1,4 @@
-# Both targets do all of their set-up: create .venv, install, run.
+# All targets do all of their set-up: create .venv, install, run.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
@@ -7,7 +7,19 @@ RESULTS ?= results
 # Compilation takes most of the time and one core: two workers take turns at the files of tests.
 WORKERS ?= -n 2 --dist loadfile
 
-.PHONY: demo test install
+# On Linux the PyTorch of PyPI brings CUDA, several GB: this index has builds without it.
+TORCH ?= torch --index-url https://download.pytorch.org/whl/cpu
+# make bench PEERS=none leaves PyTorch and JAX as they are, installed or not.
+PEERS ?= all
+
+.PHONY: bench demo test install
+bench: install
+ifneq ($(PEERS),none)
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+endif
+	$(BIN)/python -m benchmarks
+
 demo: install
 	$(BIN)/lazyactive verify mle-one-neuron --out $(RESULTS)
 
