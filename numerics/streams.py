@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from ._checks import check_sphere
 
-__all__ = ["BLOCK", "StreamedRows"]
+__all__ = ["BLOCK", "StreamedRows", "blocks"]
 
 BLOCK = 2**16
 
@@ -98,3 +98,12 @@ class StreamedRows:
         offset = source.offset + first * d * source.itemsize
         shape = last - first, d
         return np.asarray(np.memmap(source.filename, source.dtype, "r", offset, shape))
+
+
+def blocks(X: NDArray | StreamedRows) -> Iterator[NDArray]:
+    """Yield the rows in arrays of at most `BLOCK`, from memory or from a file."""
+    if isinstance(X, StreamedRows):
+        yield from X.blocks()
+    else:
+        for start in range(0, len(X), BLOCK):
+            yield X[start : start + BLOCK]

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ..streams import StreamedRows, blocks
 from .frozen_features import FrozenFeatures
 from .validation import MIN_ESS, enough_reference, folds
 
@@ -129,7 +130,7 @@ def solve(
 
 
 def fit(
-    X: NDArray,
+    X: NDArray | StreamedRows,
     reference: NDArray,
     neurons: NDArray,
     alpha: int,
@@ -159,17 +160,18 @@ def fit(
     LazyFit
     """
     features = FrozenFeatures.of(neurons, alpha)
-    at_data = features.evaluate(X, np.float32)
+    splits = [] if penalty is not None else [held_out for _, held_out in folds(len(X), rng, ENOUGH)]
+    mean, held_out_means = _mean_features(features, X, splits)
     at_reference = features.evaluate(reference, np.float32)
     spectrum = features.spectrum
     start, precondition = None, None
     if penalty is None:
-        penalty, start = _choose_penalty(at_data, at_reference, spectrum, rng)
+        penalty, start = _choose_penalty(
+            len(X), mean, [len(part) for part in splits], held_out_means, at_reference, spectrum
+        )
     if start is not None:
         precondition = _curvature(at_reference, start, penalty)
-    solution = solve(
-        _mean(at_data), at_reference, spectrum, penalty, start, precondition=precondition
-    )
+    solution = solve(mean, at_reference, spectrum, penalty, start, precondition=precondition)
     return LazyFit(
         features.output_weights(solution.coordinates),
         penalty,
@@ -180,17 +182,21 @@ def fit(
 
 
 def _choose_penalty(
-    at_data: NDArray, at_reference: NDArray, spectrum: NDArray, rng: np.random.Generator
+    n: int,
+    mean: NDArray,
+    sizes: list[int],
+    held_out_means: NDArray,
+    at_reference: NDArray,
+    spectrum: NDArray,
 ) -> tuple[float, NDArray | None]:
     """Return the penalty with the least validation loss, pooled over the folds, and a solution.
 
     The solution is that of one fold, from which that for all data is not far.
     """
-    n = len(at_data)
     at_reference = at_reference[: enough_reference(n)]
     splits = [
-        (_mean(at_data[training]), _mean(at_data[held_out]), len(training), len(held_out))
-        for training, held_out in folds(n, rng, ENOUGH)
+        ((n * mean - size * held_out) / (n - size), held_out, n - size, size)
+        for size, held_out in zip(sizes, held_out_means, strict=True)
     ]
     starts: list[NDArray | None] = [None] * len(splits)
     losses: list[float] = []
@@ -250,8 +256,23 @@ def _average(weights: NDArray, features: NDArray) -> NDArray:
     return total
 
 
-def _mean(features: NDArray) -> NDArray:
-    return features.mean(axis=0, dtype=np.float64)
+def _mean_features(
+    features: FrozenFeatures, X: NDArray | StreamedRows, parts: list[NDArray]
+) -> tuple[NDArray, NDArray]:
+    """Return the mean features of all points, (p,), and of disjoint parts of them, (n_parts, p)."""
+    label = np.full(len(X), len(parts), np.int8)
+    for i, part in enumerate(parts):
+        label[part] = i
+    sums = np.zeros((len(parts) + 1, len(features.spectrum)))
+    start = 0
+    for block in blocks(X):
+        values = features.evaluate(block, np.float32)
+        for i in range(len(sums)):
+            chosen = values[label[start : start + len(block)] == i]
+            sums[i] += chosen.sum(axis=0, dtype=np.float64)
+        start += len(block)
+    sizes = np.array([len(part) for part in parts])[:, None]
+    return sums.sum(axis=0) / len(X), sums[:-1] / np.maximum(sizes, 1)
 
 
 def _curvature(reference: NDArray, a: NDArray, penalty: float) -> Callable[[NDArray], NDArray]:

@@ -71,7 +71,9 @@ def test_a_streamed_likelihood_is_the_likelihood(in_file, monkeypatch):
     np.testing.assert_allclose(streamed.pointwise(*network), whole.pointwise(*network), rtol=1e-12)
 
 
-@pytest.mark.parametrize("options", [{"solver": "particles"}, {"solver": "sparse"}])
+@pytest.mark.parametrize(
+    "options", [{"solver": "particles"}, {"solver": "sparse"}, {"regime": "lazy"}]
+)
 def test_a_model_of_a_map_is_the_model_of_the_array(in_file, options):
     X, source = in_file
     settings = {"n_neurons": 8, "n_reference": 2000, "random_state": 0, **options}
