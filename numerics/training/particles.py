@@ -9,6 +9,7 @@ take all; stopping the flow in time is the regularizer.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -23,6 +24,10 @@ __all__ = ["Info", "ParticleFit", "State", "fit", "init", "step"]
 
 INITIAL_SCALE = 0.01
 STEP_SIZE = 1.0
+# The steps of `fit` are at most the inverse of the curvature, half of what is stable; the bounds.
+SHORTEST_STEP, LONGEST_STEP = 0.25, 4.0
+# Neurons and reference points that tell how the energy is curved.
+N_LARGEST, N_VARIANCE = 8, 4096
 # Flow time between two looks at the validation loss, and the longest run.
 LOOK = 10.0
 LONGEST = 1000.0
@@ -141,14 +146,14 @@ def fit(
     points, reference = X.astype(np.float32), reference.astype(np.float32)
     start = init(n_neurons, X.shape[1], rng)
     batches = _batches(points, reference, alpha)
+    state, n_iter = start, 0
     if penalty is None:
         stop, converged = _choose_time(points, reference, alpha, start, rng, max_time)
-        state = start
-        for state, _ in _flow(start, batches, 0.0, stop):  # noqa: B007
+        for state, n_iter, _ in _looks(start, batches, 0.0, stop, len(X)):  # noqa: B007
             pass
     else:
-        state, converged = start, False
-        for state, info in _flow(start, batches, penalty, max_time):
+        converged = False
+        for state, n_iter, info in _looks(start, batches, penalty, max_time, len(X)):  # noqa: B007
             if info.speed < STANDSTILL and state.time > LOOK:
                 converged = True
                 break
@@ -157,7 +162,6 @@ def fit(
     psi, _ = likelihood.psi(state.neurons, rho)
     _, (largest, _) = steepest_neurons(likelihood, rho, rng, n_starts=64)
     gap = optimality_gap(state.neurons, state.weights, psi, largest, penalty or 0.0, alpha)
-    n_iter = round(state.time / STEP_SIZE)
     return ParticleFit(state.neurons, state.weights, n_iter, converged, gap)
 
 
@@ -174,26 +178,83 @@ def _choose_time(
     batches = _batches(points[training], reference, alpha)
     validation = Likelihood.of(points[held_out], reference[: 2**16], alpha)
     best = (validation.evaluate(start.neurons, start.weights)[0], 0.0)
-    looks = round(LOOK / STEP_SIZE)
-    for i, (state, _) in enumerate(_flow(start, batches, 0.0, max_time), 1):
-        if i % looks == 0:
-            loss, _ = validation.evaluate(state.neurons, state.weights)
-            best = min(best, (loss, state.time))
-            # From a small start the loss is flat at first: give it time.
-            if state.time >= max(100.0, 1.25 * best[1]):
-                return best[1], True
+    for state, _, _ in _looks(start, batches, 0.0, max_time, len(training)):
+        loss, _ = validation.evaluate(state.neurons, state.weights)
+        best = min(best, (loss, state.time))
+        # From a small start the loss is flat at first: give it time.
+        if state.time >= max(100.0, 1.25 * best[1]):
+            return best[1], True
     return best[1], False
 
 
-def _flow(
+def _looks(
     state: State,
     batches: list[Likelihood],
     penalty: float,
     max_time: float,
-) -> Iterator[tuple[State, Info]]:
-    for i in range(round(max_time / STEP_SIZE)):
-        state, info = step(state, batches[i % len(batches)], penalty=penalty)
-        yield state, info
+    n_points: int,
+) -> Iterator[tuple[State, int, Info]]:
+    """Follow the flow by steps as long as is safe; yield every `LOOK` state, steps so far and Info.
+
+    The state is the mean over the time since the last one, which takes out most of the noise of
+    batches: the error of a step is made good by the next ones, and all the more the longer they
+    are.
+    """
+    n_steps, alpha = 0, batches[0].alpha
+    # The noise of batches grows with the step, and is to stay below the error of the sample.
+    safety = max(1.0, n_points / batches[0].n_reference)
+    while state.time < max_time:
+        begin, end = state.time, min(max_time, state.time + LOOK)
+        variance = feature_variance(state, batches[n_steps % len(batches)])
+        neurons, weights = np.zeros_like(state.neurons), np.zeros_like(state.weights)
+        while state.time < end:
+            curvature = safety * variance * mean_size(state, alpha) + penalty
+            longest = min(max(1 / curvature, SHORTEST_STEP), LONGEST_STEP)
+            n_left = math.ceil((end - state.time) / longest)
+            step_size = (end - state.time) / n_left
+            batch = batches[n_steps % len(batches)]
+            state, info = step(state, batch, step_size, penalty=penalty)
+            n_steps += 1
+            neurons += step_size * state.neurons
+            weights += step_size * state.weights
+            if n_left == 1:
+                # Rounding must not leave a tiny step.
+                state = state._replace(time=end)
+        passed = end - begin
+        yield State(neurons / passed, weights / passed, end), n_steps, info
+
+
+def mean_size(state: State, alpha: int) -> float:
+    r"""Return :math:`\frac1m\sum_j (\|\theta_j\|^{2\alpha} + c_j^2 \|\theta_j\|^{2\alpha-2})`.
+
+    Times the largest variance of a feature under the model it bounds, about, the curvature that a
+    step of the flow sees: the largest eigenvalue of the tangent kernel.
+    """
+    length = np.linalg.norm(state.neurons, axis=1)
+    return float(np.mean(length ** (2 * alpha) + (state.weights * length ** (alpha - 1)) ** 2))
+
+
+def feature_variance(state: State, likelihood: Likelihood) -> float:
+    r"""Return the largest variance under the model of a feature of the largest neurons.
+
+    Features are the combinations, of norm 1, of the coordinates of
+    :math:`\sigma'(\langle\theta, x\rangle)\,x` with a unit theta; that along theta is alpha times
+    the activation itself.
+    """
+    alpha, few = likelihood.alpha, likelihood.head(N_VARIANCE)
+    _, rho = few.evaluate(state.neurons, state.weights)
+    points = few.reference.transpose(0, 2, 1).reshape(-1, few.reference.shape[1])
+    density = -rho.model.ravel()
+    size = np.linalg.norm(state.neurons, axis=1) * np.abs(state.weights)
+    largest = 0.0
+    for j in np.argsort(-size)[:N_LARGEST]:
+        t = points @ sphere.normalize(state.neurons[j]).astype(points.dtype)
+        slopes = alpha * np.where(t > 0, np.maximum(t, 0) ** (alpha - 1), 0)
+        features = slopes[:, None] * points
+        mean = density @ features
+        covariance = (features.T * density) @ features - np.outer(mean, mean)
+        largest = max(largest, float(np.linalg.eigvalsh(covariance)[-1]))
+    return largest
 
 
 def _batches(points: NDArray, reference: NDArray, alpha: int) -> list[Likelihood]:

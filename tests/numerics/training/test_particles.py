@@ -94,6 +94,53 @@ def test_penalty_keeps_the_norm_down():
     assert norms[1] < norms[0]
 
 
+@pytest.mark.parametrize("alpha", [1, 2])
+def test_feature_variance_by_hand(alpha):
+    rng = np.random.default_rng(5)
+    reference = sphere.uniform(1000, 3, rng)
+    state = particles.State(rng.standard_normal((3, 3)), rng.standard_normal(3), 0.0)
+    found = particles.feature_variance(state, Likelihood.of(reference[:5], reference, alpha))
+    density = np.exp(-features.energy(reference, *state[:2], alpha))
+    largest = 0.0
+    for theta in sphere.normalize(state.neurons):
+        t = reference @ theta
+        values = alpha * np.where(t > 0, t ** (alpha - 1), 0)[:, None] * reference
+        covariance = np.cov(values.T, aweights=density, ddof=0)
+        largest = max(largest, np.linalg.eigvalsh(covariance)[-1])
+    assert found == pytest.approx(largest, rel=1e-6)
+
+
+def test_curvature_is_bounded_by_size_times_variance(problem):
+    """Against the top eigenvalue of the tangent kernel, where all neurons point one way."""
+    # Weights as large as their neurons: the flow conserves the difference.
+    state = particles.State(np.tile([[2.0, 0.0, 0.0]], (20, 1)), np.full(20, 2.0), 0.0)
+    bound = particles.mean_size(state, 1) * particles.feature_variance(state, problem)
+    _, rho = problem.evaluate(state.neurons, state.weights)
+    X = problem.reference.transpose(0, 2, 1).reshape(-1, 3)[: problem.n_reference]
+    q = -rho.model.ravel()[: problem.n_reference]
+    t = X[:, 0]
+    jacobian = np.column_stack([2.0 * np.maximum(t, 0), *(2.0 * (t > 0) * X.T)])
+    jacobian -= q @ jacobian
+    curvature = np.linalg.eigvalsh((jacobian.T * q) @ jacobian)[-1]
+    assert curvature <= bound * (1 + 1e-9)
+    # Of the sum of two squares one alone may count.
+    assert bound <= 2 * curvature
+
+
+def test_looks_come_at_their_times_and_the_flow_is_stable():
+    rng = np.random.default_rng(6)
+    # At this strength steps of 1 would be near the limit of what is stable.
+    teacher = PlantedEnergy(np.eye(1, 3), np.array([-6.0]))
+    X, reference = teacher.sample(500, rng), sphere.orthogonal_uniform(3000, 3, rng)
+    likelihood = Likelihood.of(X, reference, 1)
+    start = particles.init(20, 3, rng)
+    looks = list(particles._looks(start, [likelihood], 0.0, 95.0, 500))
+    assert [state.time for state, _, _ in looks] == [*np.arange(10.0, 91.0, 10.0), 95.0]
+    losses = [likelihood.evaluate(state.neurons, state.weights)[0] for state, _, _ in looks]
+    assert (np.diff(losses) <= 1e-4).all()
+    assert losses[-1] < losses[0]
+
+
 def test_batches_cover_all_points():
     X, reference = sphere.uniform(20_000, 3, rng=0), sphere.uniform(40_000, 3, rng=1)
     batches = particles._batches(X, reference, 1)
