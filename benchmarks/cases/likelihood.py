@@ -39,14 +39,7 @@ def ours(
     data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
 ) -> Callable[[], tuple]:
     likelihood = Likelihood.of(data, reference, 1)
-    return lambda: value_and_gradient(likelihood, neurons, weights)
-
-
-def value_and_gradient(
-    likelihood: Likelihood, neurons: NDArray, weights: NDArray
-) -> tuple[float, NDArray, NDArray]:
-    loss, rho = likelihood.evaluate(neurons, weights)
-    return loss, *likelihood.gradient(neurons, weights, rho)
+    return lambda: likelihood.value_and_gradient(neurons, weights)[:3]
 
 
 def case(n: int, m: int, d: int, rounds: int | None = None, automatic: bool = False) -> Case:
