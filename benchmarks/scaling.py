@@ -37,7 +37,8 @@ def measure(workers: Workers, rounds: int, progress: Callable[["Growth"], None])
     for variable, sizes in GRIDS.items():
         turns = {}
         for size in sizes:
-            case = likelihood.case(**SIZES | {variable: size})
+            at = SIZES | {variable: size}
+            case = likelihood.case(at["n"], at["m"], at["d"])
             run = f"{variable} = {size}"
             workers.prepare(OURS, run, case.inputs, case.runs[OURS])
             turns[run] = partial(workers.block, OURS, run, BLOCK)

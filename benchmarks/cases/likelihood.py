@@ -16,9 +16,12 @@ PEERS = {
     "NumPy, in blocks": "benchmarks.peers.with_numpy:likelihood_in_blocks",
     "PyTorch, formula": "benchmarks.peers.with_torch:likelihood",
     "PyTorch, in blocks": "benchmarks.peers.with_torch:likelihood_in_blocks",
-    "PyTorch, autograd": "benchmarks.peers.with_torch:likelihood_by_autograd",
     "JAX, formula": "benchmarks.peers.with_jax:likelihood",
     "JAX, in blocks": "benchmarks.peers.with_jax:likelihood_in_blocks",
+}
+# At one size only, to save time.
+AUTOMATIC = {
+    "PyTorch, autograd": "benchmarks.peers.with_torch:likelihood_by_autograd",
     "JAX, grad": "benchmarks.peers.with_jax:likelihood_by_grad",
 }
 
@@ -36,23 +39,16 @@ def ours(
     data: NDArray, reference: NDArray, neurons: NDArray, weights: NDArray
 ) -> Callable[[], tuple]:
     likelihood = Likelihood.of(data, reference, 1)
-    return lambda: value_and_gradient(likelihood, neurons, weights)
+    return lambda: likelihood.value_and_gradient(neurons, weights)[:3]
 
 
-def value_and_gradient(
-    likelihood: Likelihood, neurons: NDArray, weights: NDArray
-) -> tuple[float, NDArray, NDArray]:
-    loss, rho = likelihood.evaluate(neurons, weights)
-    return loss, *likelihood.gradient(neurons, weights, rho)
-
-
-def case(n: int, m: int, d: int, rounds: int | None = None) -> Case:
+def case(n: int, m: int, d: int, rounds: int | None = None, automatic: bool = False) -> Case:
     return Case(
         f"likelihood-d{d}",
         f"likelihood and its gradient, {n // 2:,} data + {n - n // 2:,} reference points, "
         f"m = {m}, d = {d}, float32",
         partial(inputs, n, m, d),
-        {"ours": "benchmarks.cases.likelihood:ours"} | PEERS,
+        {"ours": "benchmarks.cases.likelihood:ours"} | PEERS | (AUTOMATIC if automatic else {}),
         flops=4.0 * n * m * d,
         # The gradients of weights are differences of means, small beside the means.
         rtol=1e-3,
@@ -61,7 +57,7 @@ def case(n: int, m: int, d: int, rounds: int | None = None) -> Case:
 
 
 CASES = [
-    case(30_000, 500, 15),
+    case(30_000, 500, 15, automatic=True),
     case(30_000, 4096, 64, rounds=3),
     case(30_000, 500, 3),
 ]
