@@ -34,6 +34,8 @@ TOLERANCE, TRIAL_TOLERANCE = 1e-9, 1e-7
 POOLED_TOLERANCE, POOLED_TRIAL_TOLERANCE = 1e-5, 1e-3
 # Reference points beyond which another would not change the choice of a number of atoms.
 ENOUGH_REFERENCE = 2**16
+# Where no reference point is near the data the loss falls for ever.
+INFINITE = 1e6
 # Iterations after which the better of two candidates goes on alone, and the most it can take.
 TRIAL_ITERATIONS, MAX_ITERATIONS = 20, 200
 
@@ -303,11 +305,16 @@ def _move(
         slopes += penalty * alpha * moved.vectors * np.maximum(lengths, 1e-12) ** (alpha - 2)
         return value + penalty * moved.masses(alpha).sum(), slopes.ravel()
 
+    def stop_at_infinity(flat: NDArray) -> None:
+        if np.abs(flat).max() > INFINITE:
+            raise StopIteration
+
     solution = minimize(
         objective,
         atoms.vectors.ravel(),
         jac=True,
         method="L-BFGS-B",
+        callback=stop_at_infinity,
         options={"maxiter": max_iter, "maxcor": 20, "ftol": tol, "gtol": 1e-6},
     )
     moved = Atoms(solution.x.reshape(shape), atoms.signs)
