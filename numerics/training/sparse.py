@@ -32,6 +32,8 @@ VIOLATION = 1.02
 TOLERANCE, TRIAL_TOLERANCE = 1e-9, 1e-7
 # The same times the number of points: of n times the loss, what is far below 1 is noise.
 POOLED_TOLERANCE, POOLED_TRIAL_TOLERANCE = 1e-5, 1e-3
+# No coordinate of an atom is larger: no sample of tau resolves an energy of this size.
+LARGEST = 1e9
 # Reference points beyond which another would not change the choice of a number of atoms.
 ENOUGH_REFERENCE = 2**16
 # Iterations after which the better of two candidates goes on alone, and the most it can take.
@@ -296,7 +298,8 @@ def _move(
     alpha, shape = loss.alpha, atoms.vectors.shape
 
     def objective(flat: NDArray) -> tuple[float, NDArray]:
-        moved = Atoms(flat.reshape(shape), atoms.signs)
+        # A likelihood without an optimum must not lead out of the range of float32.
+        moved = Atoms(np.clip(flat, -LARGEST, LARGEST).reshape(shape), atoms.signs)
         network = moved.network()
         value, rho = loss.evaluate(*network)
         slopes, _ = loss.gradient(*network, rho)
@@ -311,7 +314,7 @@ def _move(
         method="L-BFGS-B",
         options={"maxiter": max_iter, "maxcor": 20, "ftol": tol, "gtol": 1e-6},
     )
-    moved = Atoms(solution.x.reshape(shape), atoms.signs)
+    moved = Atoms(np.clip(solution.x, -LARGEST, LARGEST).reshape(shape), atoms.signs)
     return float(solution.fun), moved, int(solution.nit), bool(solution.success)
 
 
