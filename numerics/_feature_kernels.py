@@ -170,15 +170,16 @@ def kernels(alpha: int) -> SimpleNamespace:
 
     @parallel_kernel
     def grad_x(X, neurons, weights, out):
+        """Write rows to `out`, (n, d)."""
         padded, c = pad_rows(neurons), pad_vector(weights)
         scale = X.dtype.type(alpha / len(weights))
         for tile in numba.prange(X.shape[0]):
-            d = X.shape[1]
+            n, d = out.shape
             gradient = np.zeros((d, TILE), X.dtype)
             if alpha > 0:
                 accumulate_gradient(X[tile], padded, c, alpha, gradient)
-            for k in range(d):
-                for s in range(TILE):
-                    out[tile, k, s] = scale * gradient[k, s]
+            for s in range(min(TILE, n - tile * TILE)):
+                for k in range(d):
+                    out[tile * TILE + s, k] = scale * gradient[k, s]
 
     return SimpleNamespace(energy=energy, energy_gradient=energy_gradient, grad_x=grad_x)

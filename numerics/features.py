@@ -110,11 +110,9 @@ def grad_x(X: ArrayLike, neurons: ArrayLike, weights: ArrayLike, alpha: int = 1)
     ndarray of shape (n, d)
     """
     X, neurons, weights, alpha = _check(X, neurons, weights, alpha)
-    n, d = X.shape
-    points = tiles(X)
-    out = np.empty(points.shape)
-    kernels(alpha).grad_x(points, neurons, weights, out)
-    return np.ascontiguousarray(out.transpose(0, 2, 1)).reshape(-1, d)[:n].astype(X.dtype)
+    out = np.empty(X.shape, X.dtype)
+    kernels(alpha).grad_x(tiles(X), neurons, weights, out)
+    return out
 
 
 def feature_matrix(X: NDArray, neurons: NDArray, alpha: int = 1) -> NDArray:
