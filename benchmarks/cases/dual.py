@@ -21,10 +21,12 @@ def inputs(dtype: str) -> tuple[NDArray, dual.State, int, float]:
 
 
 def ours(X: NDArray, start: dual.State, n_steps: int, step_size: float) -> Callable[[], NDArray]:
+    data = dual.Data.of(X)
+
     def run() -> NDArray:
         rng, state = np.random.default_rng(3), start
         for _ in range(n_steps):
-            state, _ = dual.step(state, X, rng, step_size)
+            state, _ = dual.step(state, data, rng, step_size)
         return state.network.weights - start.network.weights
 
     return run

@@ -68,7 +68,7 @@ class DualHighDimension(Claim):
             return {"kl": kl} | {f"kl_{look:g}": kl for look in LOOKS}
         network = transport.init(N_NEURONS, D, rng, MASS)
         state = dual.init(network, int(settings["walkers"]), rng, np.float32)
-        data, rate = X.astype(np.float32), neuron_rate(1.0, D, MASS)
+        data, rate = dual.Data.of(X.astype(np.float32)), neuron_rate(1.0, D, MASS)
         feature_rate = rate if condition["method"] == ACTIVE else 0.0
         found = {}
         for look in LOOKS:

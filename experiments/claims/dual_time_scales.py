@@ -88,10 +88,10 @@ class DualTimeScales(Claim):
             np.repeat([1.0, -1.0], m // 2),
             1,
         )
-        state = dual.init(network, int(settings["walkers"]), rng)
+        state, data = dual.init(network, int(settings["walkers"]), rng), dual.Data.of(X)
         rate = neuron_rate(float(condition["ratio"]), D, MASSES[w])
         for _ in range(round(TIME / STEP_SIZE)):
-            state, _ = dual.step(state, X, rng, STEP_SIZE, rate, rate)
+            state, _ = dual.step(state, data, rng, STEP_SIZE, rate, rate)
         found = divergence(teacher, state.network, teacher.sample(100_000, rng))
         return {"kl": found.value, "kl_se": found.se}
 

@@ -21,7 +21,7 @@ order h. Walkers that are never put back should have noise of their own: on the 
 with opposite noise are driven to opposite points.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -34,7 +34,30 @@ from .._walker_kernels import kernels
 from . import transport
 from .transport import Network
 
-__all__ = ["Info", "State", "init", "step"]
+__all__ = ["Data", "Info", "State", "init", "step"]
+
+
+class Data(NamedTuple):
+    """Points of the sphere (n, d), and the same in tiles, with weights 1/n.
+
+    Checked and arranged once, they serve all steps.
+    """
+
+    points: NDArray
+    tiles: NDArray
+    weights: NDArray
+
+    @classmethod
+    def of(cls, X: ArrayLike) -> Self:
+        """Check and arrange points; float32 stays float32.
+
+        Raises
+        ------
+        ValueError
+            If the points are off the sphere.
+        """
+        X = check_sphere(X)
+        return cls(X, tiles(X), tiled_vector(np.full(len(X), 1 / len(X), X.dtype)))
 
 
 class State(NamedTuple):
@@ -87,7 +110,7 @@ def init(
 
 def step(
     state: State,
-    X: ArrayLike,
+    X: ArrayLike | Data,
     rng: np.random.Generator,
     step_size: float = 0.01,
     feature_rate: float = 1.0,
@@ -103,8 +126,8 @@ def step(
     ----------
     state : State
         Not changed.
-    X : array_like of shape (n, d)
-        Data; float32 stays float32.
+    X : array_like of shape (n, d), or Data
+        float32 stays float32.
     rng : numpy.random.Generator
     step_size : float
         h. Walkers take the step :math:`\exp_x(v)`, :math:`v \sim N(-h r \nabla_S f, 2hr I)` with
@@ -135,7 +158,8 @@ def step(
     The walkers are not corrected by a Metropolis step: their law is that of the model up to a
     relative error of order h.
     """
-    X = check_sphere(X)
+    data = X if isinstance(X, Data) else Data.of(X)
+    X = data.points
     network, walkers, n_steps = state
     if X.shape[1] != walkers.shape[1]:
         raise ValueError(
@@ -148,7 +172,7 @@ def step(
         walkers = _restart(X, len(walkers), rng, antithetic).astype(walkers.dtype, copy=False)
     n_noise = len(walkers) // 2 if antithetic else len(walkers)
     walkers, of_model = _langevin(walkers, network, step_size * walker_rate, n_noise, rng)
-    of_data = _mean_features(X, network)
+    of_data = _mean_features(data, network)
     psi, slopes = of_data[0] - of_model[0], of_data[1] - of_model[1]
     network = transport.move(
         network, psi, slopes, step_size, feature_rate, mass_rate, max_variation
@@ -191,15 +215,15 @@ def _noise(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) ->
     return noise
 
 
-def _mean_features(X: NDArray, network: Network) -> tuple[NDArray, NDArray]:
+def _mean_features(data: Data, network: Network) -> tuple[NDArray, NDArray]:
     """The mean of each neuron's activation, (m,), and its gradient in the neuron, (m, d)."""
     m, d = network.neurons.shape
     slopes, values = np.empty((m, d)), np.empty(m)
     _feature_kernels.kernels(network.alpha).energy_gradient(
-        tiles(X),
-        network.neurons.astype(X.dtype, copy=False),
-        np.ones(m, X.dtype),
-        tiled_vector(np.full(len(X), 1 / len(X), X.dtype)),
+        data.tiles,
+        network.neurons.astype(data.tiles.dtype, copy=False),
+        np.ones(m, data.tiles.dtype),
+        data.weights,
         slopes,
         values,
     )

@@ -120,3 +120,14 @@ def test_refusals():
         dual.step(state, 2 * np.eye(D), rng)
     with pytest.raises(ValueError, match="as many columns"):
         dual.step(state, np.eye(4), rng)
+
+
+def test_data_arranged_once_give_the_same_steps():
+    X = sphere.uniform(300, 3, 0)
+    start = dual.init(transport.init(8, 3, 1), 100, 2)
+    ours, theirs = (
+        dual.step(start, data, np.random.default_rng(3), restart_every=1)[0]
+        for data in (X, dual.Data.of(X))
+    )
+    np.testing.assert_array_equal(ours.walkers, theirs.walkers)
+    np.testing.assert_array_equal(ours.network.neurons, theirs.network.neurons)
