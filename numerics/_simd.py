@@ -12,12 +12,15 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import types
+from numba import extending, types
 from numba.core import cgutils
 from numba.core.datamodel import models
-from numba.extending import intrinsic, overload, register_model
 
 __all__ = ["fma", "lanes", "load", "splat", "store", "total", "where_positive"]
+
+
+# Not typed as what takes a typing context first: it is called without.
+intrinsic: Callable[..., Any] = extending.intrinsic
 
 
 def _register_bytes() -> int:
@@ -39,7 +42,7 @@ class Vector(types.Type):
         super().__init__(name=f"Vector({dtype}, {self.lanes})")
 
 
-@register_model(Vector)
+@extending.register_model(Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, vector: Vector):
         number = manager.lookup(vector.dtype).get_data_type()
@@ -170,8 +173,8 @@ def _arithmetic(operation: Callable, instruction: str) -> None:
 
         return x(x, y), generate
 
-    @overload(operation, inline="always")
-    def on_vectors(x, y):  # type: ignore[no-untyped-def]
+    @extending.overload(operation, inline="always")
+    def on_vectors(x, y):
         if isinstance(x, Vector) and x == y:
             return lambda x, y: apply(x, y)
         return None

@@ -176,17 +176,18 @@ class ShallowEBM(DensityMixin, BaseEstimator):
             If log Z of the fitted energy can't be estimated.
         """
         self._check_parameters()
-        streams = isinstance(X, np.memmap) and self.objective == "likelihood"
-        points = self._streamed(X, reset=True) if streams else self._points(X, reset=True)
         rng = _generator(self.random_state)
         # The order of a threaded BLAS sum, hence its last bits, depends on the number of threads.
         with threadpool_limits(limits=1, user_api="blas"):
             if self.objective == "likelihood":
-                self._fit_likelihood(points, rng)
+                if isinstance(X, np.memmap):
+                    self._fit_likelihood(self._streamed(X, reset=True).check(), rng)
+                else:
+                    self._fit_likelihood(self._points(X, reset=True), rng)
             elif self.objective in ("score-matching", "denoising"):
-                self._fit_score_matching(points, rng)
+                self._fit_score_matching(self._points(X, reset=True), rng)
             else:
-                self._fit_stein(points, rng)
+                self._fit_stein(self._points(X, reset=True), rng)
         estimate = self._estimate_log_partition(rng)
         self.log_partition_, self.log_partition_se_ = estimate.value, estimate.se
         return self
@@ -363,8 +364,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         """Leave the points in their file."""
         check_samples(X[:2], min_samples=2 if reset else 1)
         validate_data(self, X, reset=reset, skip_check_array=True)
-        rows = StreamedRows(X, np.float64, self.normalize)
-        return rows.check() if reset else rows
+        return StreamedRows(X, np.float64, self.normalize)
 
     def _check_parameters(self) -> None:
         if self.regime not in REGIMES:

@@ -55,10 +55,8 @@ class StreamedRows:
 
     def __getitem__(self, chosen: slice | NDArray) -> Self:
         """Choose among the chosen rows; nothing is read."""
-        rows = self.rows
-        if not isinstance(chosen, slice):
-            rows = np.asarray(rows)
-        return type(self)(self.source, self.dtype, self.normalize, rows[chosen])
+        rows = self.rows[chosen] if isinstance(chosen, slice) else np.asarray(self.rows)[chosen]
+        return type(self)(self.source, self.dtype, self.normalize, rows)
 
     def astype(self, dtype: DTypeLike) -> Self:
         """Give blocks of another type."""

@@ -5,6 +5,8 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..streams import StreamedRows
+
 __all__ = ["Gradient", "Loss", "Slope", "psi_by_gradient", "value_then_gradient"]
 
 
@@ -36,8 +38,8 @@ class Loss(Protocol[S]):
     """
 
     @property
-    def data(self) -> NDArray:
-        """The data, tiled: (n_tiles, d, TILE)."""
+    def data(self) -> NDArray | StreamedRows:
+        """The data, tiled: (n_tiles, d, TILE); or where they are read from, (n, d)."""
 
     @property
     def alpha(self) -> int:

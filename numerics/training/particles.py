@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
+from ..streams import StreamedRows
 from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .validation import folds
 
@@ -113,7 +114,7 @@ def step(
 
 
 def fit(
-    X: NDArray,
+    X: NDArray | StreamedRows,
     reference: NDArray,
     alpha: int,
     n_neurons: int,
@@ -166,7 +167,7 @@ def fit(
 
 
 def _choose_time(
-    points: NDArray,
+    points: NDArray | StreamedRows,
     reference: NDArray,
     alpha: int,
     start: State,
@@ -257,7 +258,7 @@ def feature_variance(state: State, likelihood: Likelihood) -> float:
     return largest
 
 
-def _batches(points: NDArray, reference: NDArray, alpha: int) -> list[Likelihood]:
+def _batches(points: NDArray | StreamedRows, reference: NDArray, alpha: int) -> list[Likelihood]:
     """Split the reference, and data beyond a batch's size, so that a step costs a batch."""
     size = 8192 if len(points) < 4096 else 16384
     n_parts = -(-len(points) // size)

@@ -9,7 +9,7 @@ penalty is convex over measures and comes with a certificate, but biases the mas
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 
 from .. import sphere
 from .._jit import one_thread
+from ..streams import StreamedRows
 from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .loss import Loss, Slope
 from .validation import MIN_ESS, enough_reference, folds
@@ -138,7 +139,7 @@ def rounds(
 
 @one_thread()
 def fit(
-    X: NDArray,
+    X: NDArray | StreamedRows,
     reference: NDArray,
     alpha: int,
     rng: np.random.Generator,
@@ -184,9 +185,9 @@ def fit(
 
 
 def fit_loss(
-    X: NDArray,
-    loss_of: Callable[[NDArray], Loss],
-    trial_of: Callable[[NDArray], Loss],
+    X: NDArray | StreamedRows,
+    loss_of: Callable[[Any], Loss],
+    trial_of: Callable[[Any], Loss],
     rng: np.random.Generator,
     penalty: float | None = None,
     max_atoms: int = 32,
