@@ -62,8 +62,9 @@ class Likelihood:
 
     @classmethod
     def of(cls, X: NDArray | StreamedRows, reference: NDArray, alpha: int) -> Self:
-        """Arrange points (n, d) and a sample of tau (M, d), both of one type."""
+        """Arrange points (n, d), whose type is that of the loops, and a sample of tau (M, d)."""
         data = X if isinstance(X, StreamedRows) else tiles(X)
+        reference = reference.astype(X.dtype, copy=False)
         return cls(data, tiles(reference), len(X), len(reference), alpha)
 
     def head(self, n_reference: int) -> Self:

@@ -116,3 +116,13 @@ def test_one_pass_gives_value_and_gradient(alpha):
     expected = (value, *loss.gradient(neurons, weights, rho), rho.ess)
     for ours, theirs in zip(loss.value_and_gradient(neurons, weights), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)
+
+
+def test_the_type_of_the_data_is_that_of_the_loops():
+    rng = np.random.default_rng(4)
+    X, reference = sphere.uniform(300, 3, rng), sphere.uniform(900, 3, rng, np.float32)
+    network = rng.standard_normal((5, 3)), rng.standard_normal(5)
+    mixed = Likelihood.of(X, reference, 1)
+    double = Likelihood.of(X, reference.astype(np.float64), 1)
+    assert mixed.evaluate(*network)[0] == double.evaluate(*network)[0]
+    assert mixed.value_and_gradient(*network).loss == double.value_and_gradient(*network).loss
