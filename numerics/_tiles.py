@@ -4,9 +4,9 @@ Points come in tiles, ``(n_tiles, d, TILE)``: within a tile one coordinate of ne
 is contiguous, so that the innermost loop is one vector instruction after another. A tile stays in
 the first-level cache while a block of neurons passes over it. The last tile is padded with zeros.
 
-The passes are inlined with the dimension and the power as constants. They are global, and not made
-in a factory: a compiled function in a closure would defeat the cache on disk. Constants in them
-take the type of the data: a float64 literal would turn float32 loops into float64.
+The passes are global, and not made in a factory: a compiled function in a closure would defeat the
+cache on disk. Constants in them take the type of the data: a float64 literal would turn float32
+loops into float64.
 """
 
 import numba
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ._jit import kernel, parallel_kernel
 from ._simd import fma, lanes, load, splat, store, total, where_positive
 
+# Not a power of two: rows would then fall into few sets of the first-level cache.
 TILE = 224
 NEURON_BLOCK = 64
 # At least so many pieces, where the work allows it: threads may differ in speed.
