@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 
+from lazyactive.experiments._files import write_whole
+
 from . import scaling, table
 from .case import Case
 from .cases import ALL_CASES
@@ -104,7 +106,7 @@ def main(
         text = table.document(
             command, date, machine, found_limits, skylakex, measured, growths, memory
         )
-        table.write_whole(path, text)
+        write_whole(path, text.encode())
         click.echo(f"wrote {path}")
 
 

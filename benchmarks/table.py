@@ -1,9 +1,6 @@
 """Words and tables: what is printed as it is measured, and RESULTS.md."""
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from .measure import Measured, Row
 from .scaling import SIZES, Growth
@@ -15,7 +12,6 @@ __all__ = [
     "limit_rate",
     "row_lines",
     "special_rate",
-    "write_whole",
 ]
 
 PREFIXES = ((1.0, "s", 1.0), (1e-3, "ms", 1e3), (0.0, "µs", 1e6))
@@ -117,20 +113,6 @@ def document(
             ),
         ]
     return "\n\n".join(parts) + "\n"
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file, or leave the old one as it is."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # A temporary file is for its owner alone.
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def _unit(measured: Measured) -> tuple[str, str]:

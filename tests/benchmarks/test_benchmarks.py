@@ -18,6 +18,7 @@ from benchmarks.peers.blocks import rows_in_cache, rows_of_pairs
 from benchmarks.scaling import Growth
 from benchmarks.timing import Spread, exponents, ratios, take_turns
 from benchmarks.workers import ContenderError, Workers
+from lazyactive.experiments._files import write_whole
 
 # Workers import it, and `tests` may be another package's there.
 RUNS = """
@@ -153,14 +154,14 @@ def test_document_holds_what_was_measured():
 
 def test_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "RESULTS.md"
-    table.write_whole(path, "old")
+    write_whole(path, b"old")
 
     def fail(*arguments):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        table.write_whole(path, "new")
+        write_whole(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
