@@ -91,19 +91,16 @@ def weighted_features(points, neurons, mass, power, w):
 
 
 @kernel
-def block_energy(points, neurons, weights, alpha, out):
-    """Fill out with m times the energy at the points of a tile; neurons are padded."""
+def block_energy(points, neurons, weights, alpha, f):
+    """Fill f with m times the energy at the points of a tile; neurons are padded."""
     n = lanes(points)
-    for s in range(0, TILE, 2 * n):
-        f = g = splat(points.dtype.type(0))
-        for first in range(0, len(weights), ROWS):
-            theta = neurons[first : first + ROWS]
+    f[:] = 0
+    for first in range(0, len(weights), ROWS):
+        theta, c = neurons[first : first + ROWS], weights[first : first + ROWS]
+        for s in range(0, TILE, 2 * n):
             a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
-            c = weights[first : first + ROWS]
-            f = add_features(c, a0, a1, a2, a3, alpha, f)
-            g = add_features(c, b0, b1, b2, b3, alpha, g)
-        store(out, s, f)
-        store(out, s + n, g)
+            store(f, s, add_features(c, a0, a1, a2, a3, alpha, load(f, s)))
+            store(f, s + n, add_features(c, b0, b1, b2, b3, alpha, load(f, s + n)))
 
 
 # Not inlined: Numba would start its threads for each sum.

@@ -57,29 +57,25 @@ def exponential(x, scale, out):
 
 
 @kernel
-def _energy_and_cosines(points, neurons, weights, alpha, t, f):
+def _energy_and_slopes(points, neurons, weights, alpha, u, f):
+    """Fill f with m times the energy at the points of a tile, and u with max(t, 0)^(alpha - 1)."""
     n = lanes(points)
-    for s in range(0, TILE, 2 * n):
-        f0 = f1 = splat(points.dtype.type(0))
-        for first in range(0, len(weights), ROWS):
-            stop = first + ROWS
-            a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, neurons[first:stop], s)
-            store_rows(t[first:stop], s, a0, a1, a2, a3)
-            store_rows(t[first:stop], s + n, b0, b1, b2, b3)
-            f0 = add_features(weights[first:stop], a0, a1, a2, a3, alpha, f0)
-            f1 = add_features(weights[first:stop], b0, b1, b2, b3, alpha, f1)
-        store(f, s, f0)
-        store(f, s + n, f1)
-
-
-@kernel
-def _weigh(t, mass, power, w):
-    """Fill w with the powers of the positive cosines of `ROWS` neurons, times a point's mass."""
-    n = lanes(t)
-    for s in range(0, TILE, n):
-        x = load(mass, s)
-        for r in range(ROWS):
-            store(w, (r, s), times_power(x, load(t, (r, s)), power))
+    one = splat(points.dtype.type(1))
+    power = alpha - 1
+    f[:] = 0
+    for first in range(0, len(weights), ROWS):
+        stop = first + ROWS
+        theta, c, rows = neurons[first:stop], weights[first:stop], u[first:stop]
+        for s in range(0, TILE, 2 * n):
+            a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
+            store(f, s, add_features(c, a0, a1, a2, a3, alpha, load(f, s)))
+            store(f, s + n, add_features(c, b0, b1, b2, b3, alpha, load(f, s + n)))
+            a0, b0 = times_power(one, a0, power), times_power(one, b0, power)
+            a1, b1 = times_power(one, a1, power), times_power(one, b1, power)
+            a2, b2 = times_power(one, a2, power), times_power(one, b2, power)
+            a3, b3 = times_power(one, a3, power), times_power(one, b3, power)
+            store_rows(rows, s, a0, a1, a2, a3)
+            store_rows(rows, s + n, b0, b1, b2, b3)
 
 
 def tilted_moments(
@@ -114,7 +110,7 @@ def tilted_moments(
     total = factors @ masses
     log_mean = np.log(total / n) - lowest.min()
     ess = total**2 / (factors**2 @ squares)
-    return float(log_mean), float(ess), np.tensordot(factors, sums, 1)[:m] / total
+    return float(log_mean), float(ess), np.sum(factors[:, None, None] * sums, axis=0)[:m] / total
 
 
 @functools.cache
@@ -130,13 +126,13 @@ def _compile(alpha: int) -> Callable:
         padded, c = pad_rows(neurons), pad_vector(weights / X.dtype.type(len(weights)))
         n_chunks = len(lowest)
         for chunk in numba.prange(n_chunks):
-            t = np.empty((len(c), TILE), X.dtype)
-            w = np.empty((ROWS, TILE), X.dtype)
-            f, mass = np.empty(TILE, X.dtype), np.empty(TILE, X.dtype)
+            u = np.empty((len(c), TILE), X.dtype)
+            weighted = np.empty((X.shape[1], TILE), X.dtype)
+            f = np.empty(TILE, X.dtype)
             exponent, weight, room = np.empty(TILE), np.empty(TILE), np.empty(TILE, np.int64)
             low, total, square = np.inf, 0.0, 0.0
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
-                _energy_and_cosines(X[tile], padded, c, alpha, t, f)
+                _energy_and_slopes(X[tile], padded, c, alpha, u, f)
                 size = min(TILE, n - tile * TILE)
                 lower = low
                 for s in range(size):
@@ -154,10 +150,11 @@ def _compile(alpha: int) -> Callable:
                 for s in range(TILE):
                     total += weight[s]
                     square += weight[s] * weight[s]
-                    mass[s] = weight[s]
+                for k in range(X.shape[1]):
+                    for s in range(TILE):
+                        weighted[k, s] = X[tile, k, s] * weight[s]
                 for first in range(0, len(c), ROWS):
-                    _weigh(t[first : first + ROWS], mass, alpha - 1, w)
-                    moments(w, X[tile], first, sums[chunk])
+                    moments(u[first : first + ROWS], weighted, first, sums[chunk])
             lowest[chunk], masses[chunk], squares[chunk] = low, total, square
 
     return sum_chunks

@@ -9,9 +9,11 @@ cache on disk. Constants in them take the type of the data: a float64 literal wo
 loops into float64.
 """
 
+import math
+
 import numba
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from ._jit import kernel, parallel_kernel
 from ._simd import fma, lanes, load, splat, store, total, where_positive
@@ -19,6 +21,7 @@ from ._simd import fma, lanes, load, splat, store, total, where_positive
 # Not a power of two: rows would then fall into few sets of the first-level cache.
 TILE = 224
 NEURON_BLOCK = 64
+CACHE_LINE = 64  # bytes
 # At least so many pieces, where the work allows it: threads may differ in speed.
 MIN_JOBS = 16
 # Rows that meet a tile together, so that what is loaded of the tile is used four times.
@@ -28,9 +31,17 @@ ROWS = 4
 def tiles(X: NDArray) -> NDArray:
     """Rearrange points (n, d) into zero-padded tiles (n_tiles, d, TILE)."""
     n, d = X.shape
-    out = np.empty((-(-n // TILE), d, TILE), X.dtype)
+    out = _aligned((-(-n // TILE), d, TILE), X.dtype)
     _transpose(np.asarray(X), out)
     return out
+
+
+def _aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray:
+    """Allocate where cache lines begin: a load that crosses two of them is two loads."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.empty(size + CACHE_LINE, np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size].view(dtype).reshape(shape)
 
 
 @parallel_kernel
@@ -118,8 +129,17 @@ def times_power(x, t, power):
 @kernel(inline="always")
 def add_features(weights, t0, t1, t2, t3, alpha, f):
     """Add to f the features at the cosines with `ROWS` neurons, times their weights."""
-    f = f + times_power(splat(weights[0]), t0, alpha) + times_power(splat(weights[1]), t1, alpha)
-    return f + times_power(splat(weights[2]), t2, alpha) + times_power(splat(weights[3]), t3, alpha)
+    f = _add_feature(weights[0], t0, alpha, f)
+    f = _add_feature(weights[1], t1, alpha, f)
+    f = _add_feature(weights[2], t2, alpha, f)
+    return _add_feature(weights[3], t3, alpha, f)
+
+
+@kernel(inline="always")
+def _add_feature(weight, t, alpha, f):
+    if alpha == 0:
+        return f + where_positive(t, splat(weight))
+    return fma(weight, times_power(where_positive(t, t), t, alpha - 1), f)
 
 
 @kernel(inline="always")
