@@ -20,8 +20,8 @@ from ._tiles import (
     TILE,
     add_features,
     inner_products,
-    moments,
-    store_rows,
+    pack,
+    packed_moments,
     times_power,
 )
 
@@ -77,7 +77,7 @@ def accumulate_gradient(points, neurons, weights, alpha, out):
 
 @kernel
 def weighted_features(points, neurons, mass, power, w):
-    """Fill w with the powers of the positive cosines of `ROWS` neurons, times a point's mass."""
+    """Fill w with packed powers of the positive cosines of `ROWS` neurons, times a point's mass."""
     n = lanes(points)
     for s in range(0, TILE, 2 * n):
         a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, neurons, s)
@@ -86,8 +86,8 @@ def weighted_features(points, neurons, mass, power, w):
         a1, b1 = times_power(p, a1, power), times_power(q, b1, power)
         a2, b2 = times_power(p, a2, power), times_power(q, b2, power)
         a3, b3 = times_power(p, a3, power), times_power(q, b3, power)
-        store_rows(w, s, a0, a1, a2, a3)
-        store_rows(w, s + n, b0, b1, b2, b3)
+        pack(w, s, a0, a1, a2, a3)
+        pack(w, s + n, b0, b1, b2, b3)
 
 
 @kernel
@@ -149,7 +149,7 @@ def kernels(alpha: int) -> SimpleNamespace:
         for job in numba.prange(n_blocks * n_chunks):
             chunk = job // n_blocks
             start = (job % n_blocks) * NEURONS_PER_JOB
-            w = np.empty((ROWS, TILE), X.dtype)
+            w = np.empty(ROWS * TILE, X.dtype)
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
                 mass = sample_weight[tile]
                 for first in range(start, min(start + NEURONS_PER_JOB, m), ROWS):
@@ -159,10 +159,10 @@ def kernels(alpha: int) -> SimpleNamespace:
                         for r in range(ROWS):
                             value = splat(X.dtype.type(0))
                             for s in range(0, TILE, lanes(X)):
-                                value = value + load(w, (r, s))
+                                value = value + load(w, ROWS * s + r * lanes(X))
                             values[chunk, first + r] += total(value)
                     else:
-                        moments(w, X[tile], first, sums[chunk])
+                        packed_moments(w, X[tile], first, sums[chunk])
         add_up(sums, values, neurons, weights, alpha, grad_neurons, grad_weights)
 
     @parallel_kernel

@@ -23,8 +23,8 @@ from ._tiles import (
     TILE,
     add_features,
     inner_products,
-    moments,
-    store_rows,
+    pack,
+    packed_moments,
     times_power,
 )
 
@@ -58,14 +58,14 @@ def exponential(x, scale, out):
 
 @kernel
 def _energy_and_slopes(points, neurons, weights, alpha, u, f):
-    """Fill f with m times the energy at the points of a tile, and u with max(t, 0)^(alpha - 1)."""
+    """Fill f with m times the energy at the points of a tile, u with packed max(t, 0)^(alpha - 1)."""
     n = lanes(points)
     one = splat(points.dtype.type(1))
     power = alpha - 1
     f[:] = 0
     for first in range(0, len(weights), ROWS):
         stop = first + ROWS
-        theta, c, rows = neurons[first:stop], weights[first:stop], u[first:stop]
+        theta, c, packed = neurons[first:stop], weights[first:stop], u[first // ROWS]
         for s in range(0, TILE, 2 * n):
             a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
             store(f, s, add_features(c, a0, a1, a2, a3, alpha, load(f, s)))
@@ -74,8 +74,8 @@ def _energy_and_slopes(points, neurons, weights, alpha, u, f):
             a1, b1 = times_power(one, a1, power), times_power(one, b1, power)
             a2, b2 = times_power(one, a2, power), times_power(one, b2, power)
             a3, b3 = times_power(one, a3, power), times_power(one, b3, power)
-            store_rows(rows, s, a0, a1, a2, a3)
-            store_rows(rows, s + n, b0, b1, b2, b3)
+            pack(packed, s, a0, a1, a2, a3)
+            pack(packed, s + n, b0, b1, b2, b3)
 
 
 def tilted_moments(
@@ -126,7 +126,7 @@ def _compile(alpha: int) -> Callable:
         padded, c = pad_rows(neurons), pad_vector(weights / X.dtype.type(len(weights)))
         n_chunks = len(lowest)
         for chunk in numba.prange(n_chunks):
-            u = np.empty((len(c), TILE), X.dtype)
+            u = np.empty((len(c) // ROWS, ROWS * TILE), X.dtype)
             weighted = np.empty((X.shape[1], TILE), X.dtype)
             f = np.empty(TILE, X.dtype)
             exponent, weight, room = np.empty(TILE), np.empty(TILE), np.empty(TILE, np.int64)
@@ -154,7 +154,7 @@ def _compile(alpha: int) -> Callable:
                     for s in range(TILE):
                         weighted[k, s] = X[tile, k, s] * weight[s]
                 for first in range(0, len(c), ROWS):
-                    moments(u[first : first + ROWS], weighted, first, sums[chunk])
+                    packed_moments(u[first // ROWS], weighted, first, sums[chunk])
             lowest[chunk], masses[chunk], squares[chunk] = low, total, square
 
     return sum_chunks

@@ -151,6 +151,16 @@ def store_rows(u, s, v0, v1, v2, v3):
     store(u, (3, s), v3)
 
 
+@kernel(inline="always")
+def pack(w, s, v0, v1, v2, v3):
+    """Write vectors of `ROWS` rows at s side by side, in the order in which they are used."""
+    n = lanes(w)
+    store(w, ROWS * s, v0)
+    store(w, ROWS * s + n, v1)
+    store(w, ROWS * s + 2 * n, v2)
+    store(w, ROWS * s + 3 * n, v3)
+
+
 @kernel
 def cosines(points, theta, u):
     """Fill u with the inner products of `ROWS` rows and the points of a tile."""
@@ -163,7 +173,19 @@ def cosines(points, theta, u):
 
 @kernel
 def moments(weights, points, first, out):
-    """Add the sums of a tile under `ROWS` weights to rows of out."""
+    """Add the sums of a tile under `ROWS` weights, (ROWS, TILE), to rows of out."""
+    _add_sums(weights.reshape(ROWS * TILE), TILE, 1, points, first, out)
+
+
+@kernel
+def packed_moments(weights, points, first, out):
+    """Add the sums of a tile under `ROWS` packed weights, (ROWS * TILE,), to rows of out."""
+    _add_sums(weights, lanes(points), ROWS, points, first, out)
+
+
+@kernel
+def _add_sums(weights, row, step, points, first, out):
+    """Weight r of point s begins at ``row r + step s``."""
     n = lanes(points)
     last = points.shape[0] - 1
     for k in range(0, last + 1, 3):
@@ -172,13 +194,13 @@ def moments(weights, points, first, out):
         x0 = x1 = x2 = x3 = y0 = y1 = y2 = y3 = z0 = z1 = z2 = z3 = splat(points.dtype.type(0))
         for s in range(0, TILE, n):
             x, y, z = load(points, (k, s)), load(points, (j, s)), load(points, (i, s))
-            w = load(weights, (0, s))
+            w = load(weights, step * s)
             x0, y0, z0 = fma(w, x, x0), fma(w, y, y0), fma(w, z, z0)
-            w = load(weights, (1, s))
+            w = load(weights, row + step * s)
             x1, y1, z1 = fma(w, x, x1), fma(w, y, y1), fma(w, z, z1)
-            w = load(weights, (2, s))
+            w = load(weights, 2 * row + step * s)
             x2, y2, z2 = fma(w, x, x2), fma(w, y, y2), fma(w, z, z2)
-            w = load(weights, (3, s))
+            w = load(weights, 3 * row + step * s)
             x3, y3, z3 = fma(w, x, x3), fma(w, y, y3), fma(w, z, z3)
         _add_rows(out, first, k, x0, x1, x2, x3)
         if k < last:

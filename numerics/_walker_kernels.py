@@ -14,7 +14,7 @@ import numpy as np
 
 from ._feature_kernels import accumulate_gradient, pad_rows, pad_vector, weighted_features
 from ._jit import kernel, parallel_kernel
-from ._tiles import MIN_JOBS, ROWS, TILE, moments
+from ._tiles import MIN_JOBS, ROWS, TILE, packed_moments
 
 
 @kernel
@@ -69,7 +69,7 @@ def kernels(alpha: int) -> SimpleNamespace:
             points = np.zeros((d, TILE), X.dtype)
             velocity = np.zeros((d, TILE), X.dtype)
             gradient = np.zeros((d, TILE), X.dtype)
-            w = np.empty((ROWS, TILE), X.dtype)
+            w = np.empty(ROWS * TILE, X.dtype)
             mass = np.ones(TILE, X.dtype)
             for tile in range(chunk * n_tiles // MIN_JOBS, (chunk + 1) * n_tiles // MIN_JOBS):
                 first = tile * TILE
@@ -94,6 +94,6 @@ def kernels(alpha: int) -> SimpleNamespace:
                         out[first + s, i] = points[i, s]
                 for j in range(0, len(c), ROWS):
                     weighted_features(points, padded[j : j + ROWS], mass, alpha - 1, w)
-                    moments(w, points, j, sums[chunk])
+                    packed_moments(w, points, j, sums[chunk])
 
     return SimpleNamespace(langevin=langevin)

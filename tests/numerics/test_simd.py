@@ -3,8 +3,17 @@ import pytest
 
 from lazyactive.numerics._jit import kernel
 from lazyactive.numerics._likelihood_kernels import exponential
-from lazyactive.numerics._simd import fma, lanes, load, splat, store, total, where_positive
-from lazyactive.numerics._tiles import ROWS, TILE, cosines, moments, project
+from lazyactive.numerics._simd import (
+    REGISTER_BYTES,
+    fma,
+    lanes,
+    load,
+    splat,
+    store,
+    total,
+    where_positive,
+)
+from lazyactive.numerics._tiles import ROWS, TILE, cosines, moments, packed_moments, project
 
 
 @kernel
@@ -44,9 +53,13 @@ def test_passes_over_a_tile_are_matrix_products(d, dtype):
     tolerance = 100 * float(np.finfo(dtype).eps)
     np.testing.assert_allclose(u, exact, atol=tolerance)
     np.testing.assert_allclose(t, exact[1], atol=tolerance)
-    sums = np.ones((2 * ROWS, d))
+    sums, packed_sums = np.ones((2, 2 * ROWS, d))
     moments(u, points, ROWS, sums)
     np.testing.assert_array_equal(sums[:ROWS], 1)
+    register = REGISTER_BYTES // u.itemsize
+    packed = np.ascontiguousarray(u.reshape(ROWS, -1, register).swapaxes(0, 1)).ravel()
+    packed_moments(packed, points, ROWS, packed_sums)
+    np.testing.assert_array_equal(packed_sums, sums)
     np.testing.assert_allclose(
         sums[ROWS:],
         1 + u.astype(np.float64) @ points.T.astype(np.float64),
