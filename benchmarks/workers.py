@@ -26,6 +26,8 @@ __all__ = ["ContenderError", "Workers"]
 
 # Entries of one result that are compared; of a larger array every few.
 COMPARED = 2**18
+# Seconds; of a run that takes longer, the first call counts.
+LONG = 2.0
 
 
 class ContenderError(Exception):
@@ -65,7 +67,7 @@ class Workers:
     def block(self, worker: str, run: str, seconds: float) -> list[float]:
         """Return the times of calls, one after another for so long.
 
-        The first is left out where there are others; a run longer than the block is timed once.
+        The first is left out, unless it is so long that nothing else fits in `LONG` seconds.
         """
         return self._ask(worker, "block", run, seconds)
 
@@ -127,7 +129,7 @@ class _Desk:
         call = self.runs[run]
         times: list[float] = []
         end = time.perf_counter() + seconds
-        while not times or time.perf_counter() < end:
+        while sum(times) < LONG and (len(times) < 2 or time.perf_counter() < end):
             start = time.perf_counter()
             call()
             times.append(time.perf_counter() - start)

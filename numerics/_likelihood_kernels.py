@@ -110,7 +110,18 @@ def tilted_moments(
     total = factors @ masses
     log_mean = np.log(total / n) - lowest.min()
     ess = total**2 / (factors**2 @ squares)
-    return float(log_mean), float(ess), np.sum(factors[:, None, None] * sums, axis=0)[:m] / total
+    return float(log_mean), float(ess), _combine(factors / total, sums)[:m]
+
+
+# The product of NumPy would wake the threads of its own library beside ours.
+@kernel
+def _combine(factors, sums):
+    out = factors[0] * sums[0]
+    for chunk in range(1, len(sums)):
+        for j in range(sums.shape[1]):
+            for k in range(sums.shape[2]):
+                out[j, k] += factors[chunk] * sums[chunk, j, k]
+    return out
 
 
 @functools.cache
