@@ -86,7 +86,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
         Uniform points that stand for the integral in log Z, in likelihood training and after every
-        training: by default ``2**17`` in training, and more beyond 8192 samples, and as many as log
+        training: by default ``2**17`` in training, and more beyond 16384 samples, and as many as log
         Z needs afterwards, ``2**15`` to ``2**17``. They act like a second sample of noise of that
         size.
     random_state : int, Generator or RandomState, optional
@@ -248,7 +248,7 @@ class ShallowEBM(DensityMixin, BaseEstimator):
 
     def _fit_likelihood(self, X: NDArray | StreamedRows, rng: np.random.Generator) -> None:
         n, d = X.shape
-        n_reference = self.n_reference or int(np.clip(16 * n, N_REFERENCE, 4 * N_REFERENCE))
+        n_reference = self.n_reference or int(np.clip(8 * n, N_REFERENCE, 2 * N_REFERENCE))
         reference = sphere.orthogonal_uniform(n_reference, d, rng)
         if self.regime == "lazy":
             neurons = self._draw_neurons(d, rng)
