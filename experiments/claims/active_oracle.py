@@ -29,7 +29,7 @@ PAPER = dict.fromkeys(WEIGHTS, (1000, 3000, 10_000, 30_000))
 # Data sets in one cell of the oracle: a divergence with p parameters scatters by sqrt(2/p).
 DATA_SETS = {1: 16, 2: 8, 4: 4}
 # Uniform points for each sample. Their noise adds to the divergence, relatively, 0.8 to 1.5 times
-# the inverse. For the active regime it is the default of ShallowEBM beyond 8192 samples.
+# the inverse. For the active regime it is twice the default of ShallowEBM.
 REFERENCE_RATIO, ORACLE_REFERENCE_RATIO = 16, 50
 SETTINGS = {"evaluation_points": 100_000, "n_reference": 2**20}
 # The next order in 1/n is 10 to 40% at n = 1000, hence up to 4% at ten times that, and the noise of
