@@ -58,7 +58,7 @@ def exponential(x, scale, out):
 
 @kernel
 def _energy_and_slopes(points, neurons, weights, alpha, u, f):
-    """Fill f with m times the energy at the points of a tile, u with packed max(t, 0)^(alpha - 1)."""
+    """Fill f with m times the energy at a tile, and u with packed max(t, 0)^(alpha - 1)."""
     n = lanes(points)
     one = splat(points.dtype.type(1))
     power = alpha - 1

@@ -86,8 +86,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         Project points to the sphere instead of refusing those that are off it.
     n_reference : int, optional
         Uniform points that stand for the integral in log Z, in likelihood training and after every
-        training: by default ``2**17`` in training, and more beyond 16384 samples, and as many as log
-        Z needs afterwards, ``2**15`` to ``2**17``. They act like a second sample of noise of that
+        training: by default ``2**17`` in training, more beyond 16384 samples, and as many as log Z
+        needs afterwards, ``2**15`` to ``2**17``. They act like a second sample of noise of that
         size.
     random_state : int, Generator or RandomState, optional
         All randomness of the fit.
