@@ -178,7 +178,7 @@ def _summary(
 
 def _write(folder: Path, files: dict[str, bytes], summary: dict[str, Any]) -> None:
     """Write every file whole, and leave none of an earlier film that would pass for this one's."""
-    from ._files import write_whole
+    from ..numerics._files import write_whole
     from .report import to_json
 
     text = f"{to_json(summary)}\n".encode()

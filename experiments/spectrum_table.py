@@ -12,7 +12,7 @@ import sympy
 
 from ..theory.kernels import Kernel
 from ..theory.sphere import harmonic_dimension, log_harmonic_dimensions
-from ._files import write_whole
+from ..numerics._files import write_whole
 from .report import aligned, to_json
 from .spectrum import Measured, Spectrum
 from .store import versions

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lazyactive.experiments import figures
-from lazyactive.experiments._files import write_whole
+from lazyactive.numerics._files import write_whole
 from lazyactive.experiments.statistics import Interval
 
 
