@@ -12,6 +12,8 @@ import click
 
 from . import _console
 from .curve_command import curve
+from .fit_command import fit
+from .model_commands import sample, score
 from .movie_command import movie
 from .spectrum_command import spectrum
 
@@ -53,7 +55,10 @@ def main() -> None:
 
 
 main.add_command(curve)
+main.add_command(fit)
 main.add_command(movie)
+main.add_command(sample)
+main.add_command(score)
 main.add_command(spectrum)
 
 

@@ -20,6 +20,7 @@ import math
 import stat
 import zipfile
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TextIO
@@ -239,7 +240,7 @@ def _header(line: int, fields: list[str]) -> list[str] | None:
             f"must have a name for every column in its header, but column {names.index('') + 1} "
             "has none; if it is an index, leave it out"
         )
-    twice = [name for name in names if names.count(name) > 1] if len(names) < 10_000 else []
+    twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise _Refused(f"has two columns named {_short(twice[0])}")
     return names
