@@ -2,7 +2,6 @@
 
 import io
 import math
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -172,8 +171,7 @@ def _put(values: "NDArray", names: list[str], out: Path | None) -> None:
         rows = values.reshape(len(values), -1).tolist()
         text = "".join(f"{line}\n" for line in _lines(names, rows))
         if out is None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            click.echo(text, nl=False)
             return
         content = text.encode()
     else:

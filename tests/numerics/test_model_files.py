@@ -10,9 +10,9 @@ import zipfile
 import numpy as np
 import pytest
 from numpy.lib import format as npy
+from sklearn.utils.validation import check_is_fitted
 
 from lazyactive.numerics import ShallowEBM, load_model, model_files, save_model, sphere
-from lazyactive.numerics.estimators import check_is_fitted
 
 
 def made(regime="lazy", m=6, d=3, **parameters):
