@@ -315,23 +315,26 @@ def _on_sphere(X: NDArray, place: Place, normalize: bool) -> NDArray:
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))
+            wrong = block[row][~np.isfinite(block[row])][0]
             raise _Refused(
-                f"must hold finite numbers, but {place(start + row)} has {block[row][~np.isfinite(block[row])][0]}"
+                f"must hold finite numbers, but {place(start + row)} has {wrong:g}"
             )
         # The largest entry keeps the squares from overflowing or underflowing.
         scale = np.abs(block).max(axis=1)
+        if normalize and not scale.all():
+            row = int(np.argmin(scale))
+            raise _Refused(
+                f"must have no zero point, which has no direction, but {place(start + row)} "
+                "is zero"
+            )
+        scale[scale == 0] = 1.0
+        block = block / scale[:, None]
+        norms = np.linalg.norm(block, axis=1)
         if normalize:
-            if not scale.all():
-                row = int(np.argmin(scale))
-                raise _Refused(
-                    f"must have no zero point, which has no direction, but {place(start + row)} "
-                    "is zero"
-                )
-            block = block / scale[:, None]
-            points[start : start + BLOCK] = block / np.linalg.norm(block, axis=1, keepdims=True)
+            points[start : start + BLOCK] = block / norms[:, None]
             continue
         with np.errstate(over="ignore"):
-            norms = np.linalg.norm(block, axis=1)
+            norms *= scale
         off = np.abs(norms - 1) > TOLERANCE
         if off.any():
             row = int(np.argmax(off))

@@ -74,7 +74,7 @@ def movie(
         sys.exit(INTERRUPTED)
     _write(folder, files, _summary(chosen, film, seed, fps, files))
     click.echo(f"{film.title}: KL {film.frames[0].kl:.4g} -> {film.frames[-1].kl:.4g} nats")
-    click.echo(f"written to {folder}: {', '.join(files)}, movie.json")
+    click.echo(f"written to {click.format_filename(folder)}: {', '.join(files)}, movie.json")
 
 
 def _filmed(name: str) -> "FilmedClaim":
