@@ -289,9 +289,7 @@ def _number(text: str, line: int, title: str) -> float:
         what = _short(text) if text else "nothing"
         raise _Refused(f"must have a number in line {line}, {title}, but has {what}{comma}")
     if not math.isfinite(value):
-        raise _Refused(
-            f"must have a finite number in line {line}, {title}, but has {_short(text)}"
-        )
+        raise _Refused(f"must have a finite number in line {line}, {title}, but has {_short(text)}")
     return value
 
 
@@ -316,16 +314,13 @@ def _on_sphere(X: NDArray, place: Place, normalize: bool) -> NDArray:
         if not finite.all():
             row = int(np.argmin(finite))
             wrong = block[row][~np.isfinite(block[row])][0]
-            raise _Refused(
-                f"must hold finite numbers, but {place(start + row)} has {wrong:g}"
-            )
+            raise _Refused(f"must hold finite numbers, but {place(start + row)} has {wrong:g}")
         # The largest entry keeps the squares from overflowing or underflowing.
         scale = np.abs(block).max(axis=1)
         if normalize and not scale.all():
             row = int(np.argmin(scale))
             raise _Refused(
-                f"must have no zero point, which has no direction, but {place(start + row)} "
-                "is zero"
+                f"must have no zero point, which has no direction, but {place(start + row)} is zero"
             )
         scale[scale == 0] = 1.0
         block = block / scale[:, None]

@@ -157,7 +157,6 @@ def _run(
 
     from . import fit_figure, fitting
 
-
     on_sphere = X.shape[1] == 3
     training = np.asarray(X[parts.training], np.float64)
     held_out = np.asarray(X[parts.held_out], np.float64)

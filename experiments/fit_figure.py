@@ -230,9 +230,7 @@ def _projections(axes: "Axes", cosines: Projections) -> None:
     low = min(float(np.quantile(values, 0.001)) for values in everything)
     high = max(float(np.quantile(values, 0.999)) for values in everything)
     edges = np.linspace(low, high, N_BINS + 1)
-    axes.hist(
-        cosines.held_out, edges, density=True, color="#bbbbbb", label="held-out points"
-    )
+    axes.hist(cosines.held_out, edges, density=True, color="#bbbbbb", label="held-out points")
     for regime, values in cosines.models.items():
         axes.hist(
             values, edges, density=True, histtype="step", color=COLORS[regime], linewidth=1.3,

@@ -121,7 +121,10 @@ def test_points_are_normalized_on_request(tmp_path, points):
         ("lat,x\n1,0\n", "one of longitudes, but has 1 and 0"),
         ("lat,lon,lng\n1,0,0\n", "but has 1 and 2"),
         ("lat,lon\n91,0\n", "latitude between -90 and 90 degrees, but it is 91 in line 2"),
-        ("lat,lon\n0,0\n0,361\n", "longitude between -180 and 360 degrees, but it is 361 in line 3"),
+        (
+            "lat,lon\n0,0\n0,361\n",
+            "longitude between -180 and 360 degrees, but it is 361 in line 3",
+        ),
         ("0.6,0.8\n1,1\n", "line 2 has norm 1.41421; with --normalize"),
         ("1,0\n" + "x" * 200_000 + ",1\n", "can't be read as a table"),
         (b"x,y\n\xe9,1\n", "UTF-8"),

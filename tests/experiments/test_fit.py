@@ -88,9 +88,7 @@ def test_the_summary_is_what_the_models_say(on_the_sphere):
         values[regime] = model.score_samples(X[parts.held_out])
         told = summary["regimes"][regime]
         assert told["held_out"]["value"] == pytest.approx(values[regime].mean(), abs=1e-12)
-        assert told["training"]["value"] == pytest.approx(
-            model.score(X[parts.training]), abs=1e-12
-        )
+        assert told["training"]["value"] == pytest.approx(model.score(X[parts.training]), abs=1e-12)
         assert told["log_partition_se"] == model.log_partition_se_
         assert f"{values[regime].mean():.4f}" in result.stdout
     gain = summary["active_minus_lazy"]
@@ -202,7 +200,9 @@ def test_curve_sizes_have_enough_points():
 def test_summary_without_a_certificate_is_json():
     one = made([0.1, 0.3], optimality_gap_=math.inf)
     data = fitting.summary({"active": one}, [], fitting.Options())
-    assert json.loads(json.dumps(data, allow_nan=False))["regimes"]["active"]["optimality_gap"] is None
+    assert (
+        json.loads(json.dumps(data, allow_nan=False))["regimes"]["active"]["optimality_gap"] is None
+    )
 
 
 # Figures

@@ -113,7 +113,7 @@ VALID = {
     "points.csv": [
         csv_of(POINTS),
         b"x;y;z\n" + csv_of(POINTS).replace(b",", b";"),
-        b"\xef\xbb\xbflat,lon,place\n" + b"38.3,142.4,Sendai\n-33,151,\"Sydney, NSW\"\n" * 8,
+        b"\xef\xbb\xbflat,lon,place\n" + b'38.3,142.4,Sendai\n-33,151,"Sydney, NSW"\n' * 8,
         csv_of(7 * POINTS).replace(b",", b" "),
     ],
     "model.npz": [
@@ -301,8 +301,6 @@ def command_lines(draw):
     if draw(st.integers(0, 30)) == 0:
         return line
     return [name, *line]
-
-
 
 
 @contextlib.contextmanager
