@@ -19,11 +19,13 @@ from lazyactive.numerics.sampling.reweighting import LogPartition, PartitionFunc
 from lazyactive.numerics.teachers import PlantedEnergy
 
 
-@pytest.fixture(autouse=True)
-def _few_reference_points(monkeypatch):
-    monkeypatch.setattr(estimators, "N_REFERENCE", 4000)
-    monkeypatch.setattr(estimators, "N_LOG_PARTITION", 4000)
-    monkeypatch.setattr(fitting, "N_SAMPLES", 200)
+@pytest.fixture(scope="module", autouse=True)
+def _few_reference_points():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimators, "N_REFERENCE", 4000)
+        patch.setattr(estimators, "N_LOG_PARTITION", 4000)
+        patch.setattr(fitting, "N_SAMPLES", 200)
+        yield
 
 
 def planted(d, n=400, weight=-4.0):
@@ -59,7 +61,6 @@ def on_the_sphere(tmp_path_factory):
     np.savetxt(folder / "points.csv", planted(3), delimiter=",")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(estimators, "N_REFERENCE", 4000)
         return fit("points.csv", "--normalize", "--seed", 3), folder
 
 

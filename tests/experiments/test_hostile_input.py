@@ -352,7 +352,7 @@ def run(line, files):
         assert result.exit_code in (0, 2, 3), (line, result.output)
         assert "Traceback" not in result.output, line
         if result.exit_code == 2:
-            assert "Error" in result.stderr, line
+            assert "Error" in result.stderr or "Usage" in result.stderr, line
         for path in Path().rglob("*"):
             if path.is_file() and path.stat().st_mtime_ns != before.get(path):
                 require_whole(path)
