@@ -21,7 +21,7 @@ MARKERS = {"active": "o", "lazy": "s"}
 # Pixels of a hemisphere, and points and neurons that still can be told apart.
 PIXELS, MOST_POINTS, MOST_DOTS, MOST_ARROWS = 420, 600, 60, 32
 # In radii: the longest arrow, and the square that shows the sphere with it.
-LONGEST, EXTENT = 0.3, 1.34
+LONGEST, EXTENT = 0.22, 1.23
 # Colours span at most so many powers of ten, and at least so many.
 MOST_DECADES, LEAST_DECADES = 4.0, 0.3
 N_BINS = 30
@@ -50,14 +50,13 @@ def draw_sphere(fits: Mapping[str, Fit], points: NDArray, figure: "Figure") -> N
     low = min(low, top - LEAST_DECADES * math.log(10))
     norm, colors = LogNorm(math.exp(low), math.exp(top)), colormap()
     toward = nodes[np.argmax(next(iter(logs.values())))]
-    figure.set_size_inches(5.6, 2.75 * len(fits) + 0.75)
+    figure.set_size_inches(5.6, 2.6 * len(fits) + 1.1)
     grid = figure.subplots(len(fits), 2, squeeze=False)
     for row, (regime, one) in zip(grid, fits.items(), strict=True):
         for axes, direction in zip(row, (toward, -toward), strict=True):
             _hemisphere(axes, one, points[:MOST_POINTS], _view(direction), norm, colors)
         row[0].text(
-            -1.42, 0, regime, rotation=90, ha="right", va="center", fontsize=9.5,
-            color=COLORS[regime],
+            -1.27, 0, regime, rotation=90, ha="right", va="center", fontsize=9.5
         )  # fmt: skip
     for axes, direction in zip(grid[0], (toward, -toward), strict=True):
         x, y, z = (f"{value:.2f}".replace("-", "−") for value in direction)
@@ -69,6 +68,7 @@ def draw_sphere(fits: Mapping[str, Fit], points: NDArray, figure: "Figure") -> N
     label_powers(bar.ax.xaxis, math.exp(low), math.exp(top))
     bar.set_label("density (uniform: 1)")
     bar.outline.set_linewidth(0.6)
+    _explain(figure)
 
 
 def draw_curves(
@@ -89,6 +89,21 @@ def draw_curves(
     _learning_curve(panels[0], curve)
     if cosines:
         _projections(panels[1], cosines)
+
+
+def _explain(figure: "Figure") -> None:
+    from matplotlib.lines import Line2D
+
+    entries = (
+        ("#1a1a1a", "held-out points"),
+        (ATTRACTS, "neurons that attract"),
+        (REPELS, "neurons that repel"),
+    )
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=color, label=label)
+        for color, label in entries
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.2)
 
 
 def _hemisphere(
@@ -145,7 +160,7 @@ def _neurons(axes: "Axes", one: Fit, view: NDArray) -> None:
     colors = list(np.where(model.weights_[chosen] < 0, ATTRACTS, REPELS))
     few = np.count_nonzero(masses) <= MOST_ARROWS
     axes.scatter(
-        seen[:, 0], seen[:, 1], s=8 if few else 10, c=colors, marker="o" if few else "D",
+        seen[:, 0], seen[:, 1], s=22 if few else 9, c=colors, marker="o" if few else "D",
         linewidths=0.4, edgecolors="white", zorder=5.8,
     )  # fmt: skip
     if few:

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from lazyactive.experiments import _console, cli, fitting
@@ -348,6 +348,9 @@ def run(line, files):
         before = {path: path.stat().st_mtime_ns for path in Path().rglob("*") if path.is_file()}
         with within(SECONDS):
             result = CliRunner().invoke(cli.main, line)
+        command = line[0] if line and line[0] in COMMANDS else "no command"
+        # With --hypothesis-show-statistics: how many got how far.
+        event(f"{command}: exit code {result.exit_code}")
         assert result.exception is None or isinstance(result.exception, SystemExit), line
         assert result.exit_code in (0, 2, 3), (line, result.output)
         assert "Traceback" not in result.output, line
