@@ -23,7 +23,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def _map(path: Path) -> NDArray:
             f"{available}"
         )
     _require_points(header.shape)
-    order = "F" if header.fortran_order else "C"
+    order: Literal["F", "C"] = "F" if header.fortran_order else "C"
     source = np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
     return source if source.dtype in (np.float32, np.float64) else np.array(source, np.float64)
 

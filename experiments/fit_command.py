@@ -78,7 +78,7 @@ def fit(
     out: Path | None,
     as_json: bool,
 ) -> None:
-    """Fit the points in FILE in both regimes, and say which one predicts better.
+    """Fit FILE in both regimes, and say which predicts better.
 
     FILE is .npy or .npz with an array of shape (n, d), or .csv with a point to a line: d columns
     of coordinates, or latitude and longitude in degrees under the names lat and lon. Points lie on
@@ -161,7 +161,8 @@ def _run(
     training = np.asarray(X[parts.training], np.float64)
     held_out = np.asarray(X[parts.held_out], np.float64)
     sizes = [len(training)] if on_sphere else fitting.curve_sizes(len(training), options)
-    fits, curve = {}, []
+    fits: dict[str, "Fit"] = {}
+    curve: list[dict[str, Any]] = []
     _console.announce_compilation()
     with tqdm(total=len(sizes) * len(regimes), unit="fit", file=sys.stderr) as bar:
         for n in reversed(sizes):

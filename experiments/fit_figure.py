@@ -24,7 +24,7 @@ PIXELS, MOST_POINTS, MOST_DOTS, MOST_ARROWS = 420, 600, 60, 32
 LONGEST, EXTENT = 0.22, 1.23
 # Colours span at most so many powers of ten, and at least so many.
 MOST_DECADES, LEAST_DECADES = 4.0, 0.3
-N_BINS = 30
+LEAST_BINS, MOST_BINS = 8, 30
 
 
 def draw_sphere(fits: Mapping[str, Fit], points: NDArray, figure: "Figure") -> None:
@@ -236,7 +236,7 @@ def _learning_curve(axes: "Axes", curve: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlim(sizes[0] / 1.3, sizes[-1] * 1.3)
     axes.set_xlabel("training points n")
     axes.set_ylabel("held-out log-density (nats, 95%)")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
 
 
 def _projections(axes: "Axes", cosines: Projections) -> None:
@@ -244,7 +244,8 @@ def _projections(axes: "Axes", cosines: Projections) -> None:
     everything = [cosines.held_out, *cosines.models.values()]
     low = min(float(np.quantile(values, 0.001)) for values in everything)
     high = max(float(np.quantile(values, 0.999)) for values in everything)
-    edges = np.linspace(low, high, N_BINS + 1)
+    n_bins = int(np.clip(math.sqrt(len(cosines.held_out)), LEAST_BINS, MOST_BINS))
+    edges = np.linspace(low, high, n_bins + 1).tolist()
     axes.hist(cosines.held_out, edges, density=True, color="#bbbbbb", label="held-out points")
     for regime, values in cosines.models.items():
         axes.hist(
@@ -253,4 +254,4 @@ def _projections(axes: "Axes", cosines: Projections) -> None:
         )  # fmt: skip
     axes.set_xlabel(rf"$\langle\theta_1, x\rangle$, the strongest {cosines.owner} neuron")
     axes.set_ylabel("density of points")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)

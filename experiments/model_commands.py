@@ -43,7 +43,9 @@ def _table(_: click.Context, parameter: click.Parameter, value: Path | None) -> 
     "--seed", type=click.IntRange(min=0), default=0, help="The same seed gives the same points."
 )
 def sample(model: Path, n_samples: int, out: Path | None, seed: int) -> None:
-    """Draw points from MODEL, a file that lazyactive fit or save_model wrote.
+    """Draw points from MODEL.
+
+    MODEL is a file that lazyactive fit or save_model wrote.
 
     Particles are annealed from the uniform distribution to the model's density, resampled by their
     weights, and moved further. Prints a line with d coordinates for each point, below a header, or
@@ -89,7 +91,9 @@ def sample(model: Path, n_samples: int, out: Path | None, seed: int) -> None:
     help="File for the log-densities, .csv or .npy.",
 )
 def score(model: Path, file: Path, normalize: bool, points: bool, out: Path | None) -> None:
-    """Log-density of MODEL at the points in FILE, in nats; the uniform density has 0.
+    """Log-density of MODEL at the points in FILE.
+
+    In nats; the uniform density has 0.
 
     MODEL is a file that lazyactive fit or save_model wrote; FILE is .npy, .npz or .csv, as for
     lazyactive fit. Prints the mean with its standard error: that of a mean over independent points,
