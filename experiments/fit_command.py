@@ -161,7 +161,7 @@ def _run(
     training = np.asarray(X[parts.training], np.float64)
     held_out = np.asarray(X[parts.held_out], np.float64)
     sizes = [len(training)] if on_sphere else fitting.curve_sizes(len(training), options)
-    fits: dict[str, "Fit"] = {}
+    fits: dict[str, Fit] = {}
     curve: list[dict[str, Any]] = []
     _console.announce_compilation()
     with tqdm(total=len(sizes) * len(regimes), unit="fit", file=sys.stderr) as bar:
