@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from lazyactive.experiments._files import write_whole
+from lazyactive.numerics._files import write_whole
 
 from . import scaling, table
 from .case import Case

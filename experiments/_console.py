@@ -1,7 +1,9 @@
 """What the commands share: folders for results, figures, and words about slow steps."""
 
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 FOLDER = click.Path(path_type=Path)
 
@@ -49,3 +52,32 @@ def draw(content: Callable[["Figure"], None], folder: Path) -> None:
         figure = Figure()
         content(figure)
         figures.save(figure, folder)
+
+
+def points(file: Path, normalize: bool = False) -> "NDArray":
+    """Points of the sphere from a user's file; what is wrong with it is bad usage."""
+    from .data_files import read_points
+
+    try:
+        return read_points(file, normalize)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="FILE") from error
+    except MemoryError as error:
+        raise bad_file(file, "does not fit into the memory") from error
+
+
+def bad_file(file: Path, problem: str) -> click.BadParameter:
+    """What to tell whoever gave that file."""
+    return click.BadParameter(f"{str(file)!r} {problem}.", param_hint="FILE")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Leave with the exit code of an interruption; files are written whole or not at all."""
+    from .cli import INTERRUPTED
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("Interrupted. No file was left half written.", err=True)
+        sys.exit(INTERRUPTED)

@@ -12,6 +12,8 @@ import click
 
 from . import _console
 from .curve_command import curve
+from .fit_command import fit
+from .model_commands import sample, score
 from .movie_command import movie
 from .spectrum_command import spectrum
 
@@ -53,7 +55,10 @@ def main() -> None:
 
 
 main.add_command(curve)
+main.add_command(fit)
 main.add_command(movie)
+main.add_command(sample)
+main.add_command(score)
 main.add_command(spectrum)
 
 
@@ -212,9 +217,10 @@ def _last_run(path: Path) -> dict[str, Any] | None:
     """Verdict, preset and seed of the last run, if there was one."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
+        return {key: data[key] for key in ("verdict", "preset", "seed")}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        # There is no file, or none that a run has written.
         return None
-    return {key: data[key] for key in ("verdict", "preset", "seed")}
 
 
 def _sweep(
@@ -280,7 +286,7 @@ def _finish(
         click.echo(f"{claim.name}: {claim.statement}\n")
         click.echo(f"{report.table(claim, grid, sweep.results)}\n")
         click.echo(report.checks(verdict))
-        click.echo(f"written to {folder}")
+        click.echo(f"written to {click.format_filename(folder)}")
     for failure in sweep.failures:
         click.echo(
             f"Failed: {dict(failure.condition)}, repetition {failure.repetition}: {failure.error}",

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ._files import write_whole
+from ..numerics._files import write_whole
 from .statistics import Interval
 
 if TYPE_CHECKING:

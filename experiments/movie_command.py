@@ -74,7 +74,7 @@ def movie(
         sys.exit(INTERRUPTED)
     _write(folder, files, _summary(chosen, film, seed, fps, files))
     click.echo(f"{film.title}: KL {film.frames[0].kl:.4g} -> {film.frames[-1].kl:.4g} nats")
-    click.echo(f"written to {folder}: {', '.join(files)}, movie.json")
+    click.echo(f"written to {click.format_filename(folder)}: {', '.join(files)}, movie.json")
 
 
 def _filmed(name: str) -> "FilmedClaim":
@@ -178,7 +178,7 @@ def _summary(
 
 def _write(folder: Path, files: dict[str, bytes], summary: dict[str, Any]) -> None:
     """Write every file whole, and leave none of an earlier film that would pass for this one's."""
-    from ._files import write_whole
+    from ..numerics._files import write_whole
     from .report import to_json
 
     text = f"{to_json(summary)}\n".encode()

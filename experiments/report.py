@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ._files import write_whole
+from ..numerics._files import write_whole
 from .claim import Claim, Condition, Preset, Result, Verdict, select, values
 from .statistics import Interval, mean
 from .store import source_digest, versions

@@ -129,7 +129,7 @@ def spectrum(
     else:
         click.echo(f"{spectrum_table.header(result)}\n")
         click.echo(f"{spectrum_table.table(result)}\n")
-        click.echo(f"written to {folder}")
+        click.echo(f"written to {click.format_filename(folder)}")
 
 
 def _bad_kernel(error: ValueError) -> click.BadParameter:

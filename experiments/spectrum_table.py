@@ -10,9 +10,9 @@ import mpmath
 import numpy as np
 import sympy
 
+from ..numerics._files import write_whole
 from ..theory.kernels import Kernel
 from ..theory.sphere import harmonic_dimension, log_harmonic_dimensions
-from ._files import write_whole
 from .report import aligned, to_json
 from .spectrum import Measured, Spectrum
 from .store import versions

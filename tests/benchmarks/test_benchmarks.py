@@ -18,7 +18,7 @@ from benchmarks.peers.blocks import rows_in_cache, rows_of_pairs
 from benchmarks.scaling import Growth
 from benchmarks.timing import Spread, exponents, ratios, take_turns
 from benchmarks.workers import ContenderError, Workers
-from lazyactive.experiments._files import write_whole
+from lazyactive.numerics._files import write_whole
 
 # Workers import it, and `tests` may be another package's there.
 RUNS = """

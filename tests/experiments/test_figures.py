@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lazyactive.experiments import figures
-from lazyactive.experiments._files import write_whole
 from lazyactive.experiments.statistics import Interval
+from lazyactive.numerics._files import write_whole
 
 
 def draw(folder):
