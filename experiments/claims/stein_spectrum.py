@@ -50,6 +50,11 @@ class SteinSpectrum(Claim):
         "measure, and for one neuron as its weight tends to zero."
     )
     source = "domingoenrich2021ebm, section 4; derived in lazyactive.theory.kernels.Stein"
+    formula = r"\mathrm{KSD}^2 = \sum_l \rho_l\,\|f_l - g_l\|^2"
+    formula_text = (
+        "The squared kernel discrepancy is the sum over degrees l of the eigenvalue rho l times the "
+        "squared norm of f l minus g l."
+    )
     shared_keys = ("kernel",)
     reported = ("ksd",)
 
