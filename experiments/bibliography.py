@@ -73,7 +73,8 @@ def _authors(names: str) -> str:
 
 
 def _place(fields: dict[str, str]) -> str:
-    place = next((fields[key] for key in ("journal", "booktitle", "publisher") if key in fields), "")
+    keys = ("journal", "booktitle", "publisher")
+    place = next((fields[key] for key in keys if key in fields), "")
     if place and "volume" in fields:
         place += f" {fields['volume']}"
         place += f"({fields['number']})" if "number" in fields else ""

@@ -13,6 +13,7 @@ import click
 from . import _console
 from .curve_command import curve
 from .movie_command import movie
+from .report_command import report as report_command
 from .spectrum_command import spectrum
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def main() -> None:
 
 main.add_command(curve)
 main.add_command(movie)
+main.add_command(report_command)
 main.add_command(spectrum)
 
 

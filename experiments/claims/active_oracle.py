@@ -55,7 +55,7 @@ class ActiveReachesOracle(Claim):
         r"\mathrm{KL}_{\mathrm{active}} \leq \frac{5}{4}\,\mathrm{KL}_{\mathrm{oracle}}"
     )
     formula_text = (
-        "The mean KL of the oracle is about J d over 2 n; that of the active regime is at most five "
+        "The mean KL of the oracle is about J d over 2 n; that of the active regime at most five "
         "quarters of it."
     )
     shared_keys = ("method",)

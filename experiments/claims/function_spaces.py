@@ -49,10 +49,10 @@ class Norms(Claim):
         r"\|\sigma_\theta\|_{F2,\,k \leq K}^2 \sim \frac{K^{d-1}}{(d-1)!}"
     )
     formula_text = (
-        "The F1 norm of P k is the mean of its absolute value over that of lambda k; the F2 norm is "
-        "1 over lambda k in absolute value times the root of N(d, k). A neuron has F1 norm 1, and "
-        "up to degree K a squared F2 norm that grows like K to the power d minus 1, over d minus 1 "
-        "factorial."
+        "The F1 norm of P k is the mean of its absolute value over that of lambda k, the F2 norm "
+        "is 1 over lambda k in absolute value times the root of N(d, k). A neuron has F1 norm 1, "
+        "and up to degree K a squared F2 norm that grows like K to the power d minus 1, over d "
+        "minus 1 factorial."
     )
     reported = ("f1_lower", "f1_upper", "f2")
 

@@ -54,7 +54,7 @@ class HiddenSubspaceRates(Claim):
     )
     formula_text = (
         "With a constant coordinate, KL in F1 is at most of order n to the power minus 2 over k "
-        "plus 5, and in F2 minus 2 over d plus 5. Without one, 4 takes the place of 5, and at k = 1 "
+        "plus 5, and in F2 minus 2 over d plus 5. Without one 4 takes the place of 5, and at k = 1 "
         "the exponent in F1 is minus one half."
     )
     shared_keys = ("method",)

@@ -70,8 +70,8 @@ class SlicedWasserstein(Claim):
     formula_text = (
         "With the standard deviations s l = 1 and s s, and c = 1 minus the ratio of the variances: "
         "the max-sliced distance is the root of 2 over pi times s l minus s s, and the F1 distance "
-        "is s l minus s s over the root of 2 pi. The average tends to the root of 2 over pi times c "
-        "over 2 d, and the F2 distance to the root of 3 times c, over 2 d times the root of 2 pi."
+        "is s l minus s s over the root of 2 pi. The average tends to the root of 2 over pi times "
+        "c over 2 d, and the F2 distance to the root of 3 times c, over 2 d times the root of 2 pi."
     )
     reported = ("max_sliced", "average", "plug_in", "f1", "f2")
 

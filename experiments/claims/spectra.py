@@ -367,8 +367,8 @@ register(
             r"\mathrm{NTK,\ Laplace}:\ \ \mu_k \sim C\,k^{-d}"
         ),
         formula_text=(
-            "The eigenvalues mu k tend to C times k to the power minus d minus 2 n for the arc-cosine "
-            "kernel of order n, and k to the power minus d for the tangent and Laplace kernels."
+            "The eigenvalues mu k tend to C times k to the power minus d minus 2 n for arc-cosine "
+            "kernels of order n, and k to the power minus d for the tangent and Laplace kernels."
         ),
     )
 )

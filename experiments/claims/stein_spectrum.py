@@ -52,8 +52,8 @@ class SteinSpectrum(Claim):
     source = "domingoenrich2021ebm, section 4; derived in lazyactive.theory.kernels.Stein"
     formula = r"\mathrm{KSD}^2 = \sum_l \rho_l\,\|f_l - g_l\|^2"
     formula_text = (
-        "The squared kernel discrepancy is the sum over degrees l of the eigenvalue rho l times the "
-        "squared norm of f l minus g l."
+        "The squared kernel discrepancy is the sum over degrees l of the eigenvalue rho l times "
+        "the squared norm of f l minus g l."
     )
     shared_keys = ("kernel",)
     reported = ("ksd",)

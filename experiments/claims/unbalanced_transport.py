@@ -43,7 +43,7 @@ class UnbalancedTransportHelps(Claim):
         r"\mathrm{weak\ energy:}\ \ \frac{1 + \Lambda}{\Lambda},\ \ \Lambda = d - 1"
     )
     formula_text = (
-        "The time by transport alone is longer than that with births. For a weak energy their ratio "
+        "The time by transport alone is longer than with births. For a weak energy their ratio "
         "is 1 plus Lambda, over Lambda, with Lambda = d minus 1."
     )
     shared_keys = ("mass_rate",)
