@@ -35,9 +35,7 @@ class SampleSpectra(Claim):
         r"\mathrm{eigenvalues\ of}\ \ \frac{1}{n}\,[\kappa(\langle x_i, x_j\rangle)]_{ij}"
         r"\ \ \to\ \ \mu_k,\ \ N(d,k)\ \mathrm{times\ each}"
     )
-    formula_text = (
-        "The eigenvalues of the kernel matrix over n tend to mu k, each N(d, k) times."
-    )
+    formula_text = "The eigenvalues of the kernel matrix over n tend to mu k, each N(d, k) times."
     reported = tuple(f"eigenvalue_{i}" for i in range(N_GROUPS))
     cases = (
         ("sample", "arc-cosine(1)", 10),

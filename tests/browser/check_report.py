@@ -1,10 +1,10 @@
 """Look at the report of all claims as its readers do: on a phone, on a desk, and on paper.
 
-``python check_report.py PAGE FOLDER`` opens the page in headless Chromium, at two widths and in both
-colour schemes, and prints it. It fails if anything is asked of a network, if something is wider than
-the screen, if a picture is not shown, if text is too faint to read, or if print leaves out the rows
-of a long table. Pictures of the page, and report.pdf, go to the folder. Chromium must be installed;
-``CHROMIUM`` may name its program.
+``python check_report.py PAGE FOLDER`` opens the page in headless Chromium, at two widths and in
+both colour schemes, and prints it. It fails if anything is asked of a network, if something is
+wider than the screen, if a picture is not shown, if text is too faint to read, or if print leaves
+out the rows of a long table. Pictures of the page, and report.pdf, go to the folder. Chromium must
+be installed; ``CHROMIUM`` may name its program.
 """
 
 import base64

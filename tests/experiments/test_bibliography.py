@@ -35,7 +35,8 @@ def test_missing_fields_leave_no_trace():
 
 
 def test_works_are_cited_once_in_the_order_of_the_source():
-    works = bibliography.cited("bach2017breaking, section 2; domingoenrich2021ebm; bach2017breaking")
+    source = "bach2017breaking, section 2; domingoenrich2021ebm; bach2017breaking"
+    works = bibliography.cited(source)
     assert [work.key for work in works] == ["bach2017breaking", "domingoenrich2021ebm"]
     assert bibliography.cited("derived in lazyactive.theory.gibbs; nobody2026") == []
 

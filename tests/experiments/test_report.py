@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from lazyactive.experiments.claim import ALL_CLAIMS
 from lazyactive.experiments.cli import main
@@ -73,6 +74,16 @@ def edit(out, name="fake", **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+@pytest.fixture(autouse=True)
+def plain_figures(monkeypatch):
+    """Empty pictures: drawing takes most of the time, and is tested elsewhere."""
+
+    def draw(content, folder):
+        Image.new("RGB", (800, 600)).save(folder / "figure.png")
+
+    monkeypatch.setattr("lazyactive.experiments._console.draw", draw)
+
+
 @pytest.fixture
 def three(fake, tmp_path):
     """Claims of each outcome, with a formula, and their results."""
@@ -91,9 +102,7 @@ def test_every_claim_has_all_of_its_parts(three):
     assert "written to" in result.stdout
     assert result.stderr == ""
     for outcome in ("holds", "fails", "undecided"):
-        section = re.search(
-            rf'<section id="claim-fake-{outcome}".*?</section>', text, re.DOTALL
-        )[0]
+        section = re.search(rf'<section id="claim-fake-{outcome}".*?</section>', text, re.DOTALL)[0]
         own = Page(section)
         classes = {name for _, a, _ in own.elements for name in a.get("class", "").split()}
         assert classes >= set(PARTS)
@@ -106,7 +115,13 @@ def test_every_claim_has_all_of_its_parts(three):
         assert formula["aria-label"] == "y is about one half."
         assert len([a for a in own.all("svg") if a.get("width", "").endswith("em")]) == 2
         assert "the mean is one" in own.text
-        for words in ("Preset quick", "Seed 0", "Wall time", "numpy", "the source that is installed"):
+        for words in (
+            "Preset quick",
+            "Seed 0",
+            "Wall time",
+            "numpy",
+            "the source that is installed",
+        ):
             assert words in own.text, words
         command = f"lazyactive verify fake-{outcome} --preset quick --seed 0 --out {three}"
         assert command in own.text
@@ -153,7 +168,7 @@ def test_nothing_is_loaded_and_every_picture_has_words(three):
         assert "1 " in image["alt"]
         content = base64.b64decode(image["src"].partition(",")[2])
         assert content.startswith(b"\x89PNG")
-        assert int(image["width"]) > 100
+        assert (image["width"], image["height"]) == ("384", "288")
     for _, attributes, ancestors in page.elements:
         if attributes.get("role") == "img":
             assert attributes["aria-label"]
@@ -343,4 +358,3 @@ def test_a_folder_that_is_not_there_is_bad_usage(tmp_path):
     assert "nothing" in result.stderr
     (tmp_path / "file").write_text("")
     assert invoke("report", "--out", tmp_path / "file").exit_code == 2
-
