@@ -33,7 +33,7 @@ def report(out: Path) -> None:
     from ._files import write_whole
     from .claim import load
     from .report_page import page
-    from .report_runs import Unreadable, collect
+    from .report_runs import Run, Unreadable, collect
 
     if not out.is_dir():
         raise click.BadParameter(
@@ -51,7 +51,7 @@ def report(out: Path) -> None:
         if isinstance(run, Unreadable):
             path = out / run.name / "summary.json"
             click.echo(f"Not readable: {path}: {run.reason}.", err=True)
-    known = sum(run.name in claims for run in runs)
+    known = sum(isinstance(run, Run) and run.name in claims for run in runs)
     click.echo(f"{known} of {len(claims)} claims have results")
     click.echo(f"written to {out / 'report.html'}")
 

@@ -219,12 +219,13 @@ def _checks(checks: Sequence[Mapping[str, Any]]) -> str:
     for check in checks:
         interval = check.get("interval")
         found = "none" if interval is None else _ends(interval)
-        level = f" ({check['level']})" if interval is not None and "level" in check else ""
+        if interval is not None and "level" in check:
+            found += f' <span class="level">({escape(str(check["level"]))})</span>'
         rows.append(
             f'<tr role="row"><th role="rowheader" scope="row">{escape(check["name"])}</th>'
             f'<td role="cell" class="rule">{escape(check["statement"])}</td>'
             + _labelled("Observed", _number(check["observed"]))
-            + _labelled("Interval", found + escape(level))
+            + _labelled("Interval", found)
             + _labelled("Against", _number(check["predicted"]))
             + f'<td role="cell">{_badge(check["outcome"])}</td></tr>\n'
         )
@@ -320,10 +321,11 @@ def _again(run: Run, out: str) -> str:
 
 
 def _tally(states: Sequence[str]) -> str:
-    """How many claims are in which state; those that nothing is in are left out."""
+    """How many claims are in each state; states of none are left out."""
     counts = Counter(states)
-    parts = [f"{_badge(state)}&nbsp;{counts[state]}" for state in _MARKS if counts[state]]
-    return " &ensp; ".join(parts)
+    return "\n".join(
+        f"<span>{_badge(state)} {counts[state]}</span>" for state in _MARKS if counts[state]
+    )
 
 
 def _badge(state: str) -> str:

@@ -90,7 +90,7 @@ def collect(out: Path, claims: Mapping[str, Claim]) -> list[Run | Unreadable]:
 def _read(folder: Path, claim: Claim | None) -> Run | Unreadable | None:
     """One folder; None where its summary is of no claim."""
     try:
-        data = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        data = _json((folder / "summary.json").read_text(encoding="utf-8"))
         if claim is None and isinstance(data, dict) and "claim" not in data:
             return None
         _require(data, _SHAPE, "the summary")
@@ -98,6 +98,13 @@ def _read(folder: Path, claim: Claim | None) -> Run | Unreadable | None:
         return Run(folder.name, data, _figure(folder / "figure.png"), claim)
     except (OSError, ValueError, RecursionError) as error:
         return Unreadable(folder.name, str(error))
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the summary must be JSON, and is not ({error})") from error
 
 
 def _figure(path: Path) -> bytes | None:

@@ -50,13 +50,13 @@ class ActiveReachesOracle(Claim):
     )
     source = "derived in lazyactive.theory.learning_curves.parametric_oracle"
     formula = (
-        r"E\,\mathrm{KL}_{\mathrm{oracle}} \approx \frac{J d}{2 n}"
+        r"E\,\mathrm{KL}_{\mathrm{oracle}} \approx \dfrac{J d}{2 n}"
         "\n"
-        r"\mathrm{KL}_{\mathrm{active}} \leq \frac{5}{4}\,\mathrm{KL}_{\mathrm{oracle}}"
+        r"E\,\mathrm{KL}_{\mathrm{active}} \leq \dfrac{5}{4}\,E\,\mathrm{KL}_{\mathrm{oracle}}"
     )
     formula_text = (
-        "The mean KL of the oracle is about J d over 2 n; that of the active regime at most five "
-        "quarters of it."
+        "The mean KL of the oracle for J neurons is about J d over 2 n; that of the active regime "
+        "at most five quarters of it."
     )
     shared_keys = ("method",)
     reported = ("kl", "n_neurons")

@@ -92,9 +92,9 @@ class Adaptivity(Claim):
     )
     source = "derived in lazyactive.theory.learning_curves.strong_energy"
     formula = (
-        r"n_{\mathrm{lazy}} \propto N(d,2) \approx \frac{d^2}{2}"
+        r"n_{\mathrm{lazy}} \propto N(d,2) \approx \dfrac{d^2}{2}"
         "\n"
-        r"n_{\mathrm{active}} \leq 2.5 \cdot \frac{d}{2\,\varepsilon}, \quad \varepsilon = 0.05"
+        r"n_{\mathrm{active}} \leq 2.5 \cdot \dfrac{d}{2\,\varepsilon}, \quad \varepsilon = 0.05"
     )
     formula_text = (
         "The samples that the lazy regime needs are in proportion to N(d, 2), about d squared over "

@@ -50,9 +50,9 @@ class DetectionPower(Claim):
     )
     source = "domingoenrich2021separation, section 6; derived in lazyactive.theory.separation"
     formula = (
-        r"n_{F2} \propto \frac{\sqrt{E\,\kappa_c(x, x')^2}}{d_{F2}^2}"
+        r"n_{F2} \propto \dfrac{\sqrt{E\,\kappa_c(x, x')^2}}{d_{F2}^2}"
         "\n"
-        r"d_{F2} = \frac{d_{F1}}{\sqrt{N(d,4)}}"
+        r"d_{F2} = \dfrac{d_{F1}}{\sqrt{N(d,4)}}"
     )
     formula_text = (
         "The samples that the F2 test needs are about in proportion to the root of the mean square "

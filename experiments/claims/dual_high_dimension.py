@@ -37,7 +37,7 @@ class DualHighDimension(Claim):
     formula = (
         r"\mathrm{KL}_{\mathrm{active}} < \mathrm{KL}_{\mathrm{lazy\ optimum}}"
         "\n"
-        r"\mathrm{KL}_{\mathrm{active}} \leq \frac{1}{10}\,\mathrm{KL}_{\mathrm{frozen}}"
+        r"\mathrm{KL}_{\mathrm{active}} \leq \dfrac{1}{10}\,\mathrm{KL}_{\mathrm{frozen}}"
     )
     formula_text = (
         "KL with moving neurons is less than at the lazy optimum, and at most a tenth of that with "

@@ -50,7 +50,7 @@ class DualTimeScales(Claim):
     formula = (
         r"\dot f_k = K\,(f^*_k + q_k), \quad \dot q_k = -D\,(q_k + f_k)"
         "\n"
-        r"\mathrm{critical\ at}\ K = \frac{D}{4}"
+        r"\mathrm{critical\ at}\ K = \dfrac{D}{4}"
     )
     formula_text = (
         "Near a weak energy each degree is a damped oscillator: f grows at the rate K times f star "

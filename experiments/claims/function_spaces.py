@@ -41,12 +41,12 @@ class Norms(Claim):
     )
     source = "bach2017breaking, section 2; derived in lazyactive.theory.function_spaces"
     formula = (
-        r"\|P_k\|_{F1} = \frac{E\,|P_k|}{|\lambda_k|}"
+        r"\|P_k\|_{F1} = \dfrac{E\,|P_k|}{|\lambda_k|}"
         "\n"
-        r"\|P_k\|_{F2} = \frac{1}{|\lambda_k|\,\sqrt{N(d,k)}}"
+        r"\|P_k\|_{F2} = \dfrac{1}{|\lambda_k|\,\sqrt{N(d,k)}}"
         "\n"
         r"\|\sigma_\theta\|_{F1} = 1, \quad "
-        r"\|\sigma_\theta\|_{F2,\,k \leq K}^2 \sim \frac{K^{d-1}}{(d-1)!}"
+        r"\|\sigma_\theta\|_{F2,\,k \leq K}^2 \sim \dfrac{K^{d-1}}{(d-1)!}"
     )
     formula_text = (
         "The F1 norm of P k is the mean of its absolute value over that of lambda k, the F2 norm "

@@ -44,7 +44,7 @@ class IPMSeparation(Claim):
     )
     source = "domingoenrich2021separation, section 6; derived in lazyactive.theory.separation"
     formula = (
-        r"d_{F1} = \frac{2\,|\lambda_6|}{E\,|P_6|}, \quad \frac{d_{F1}}{d_{F2}} = \sqrt{N(d,6)}"
+        r"d_{F1} = \dfrac{2\,|\lambda_6|}{E\,|P_6|}, \quad \dfrac{d_{F1}}{d_{F2}} = \sqrt{N(d,6)}"
     )
     formula_text = (
         "The F1 distance is twice the absolute value of lambda 6 over the mean of that of P 6; it "

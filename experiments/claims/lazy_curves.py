@@ -55,7 +55,7 @@ class LazyLearningCurve(Claim):
     source = "derived in lazyactive.theory.learning_curves.strong_energy"
     formula = (
         r"E\,\mathrm{KL}(\nu \| \hat\nu) \approx \mathrm{KL}(\nu \| \nu_{f_\lambda})"
-        r" + \frac{1}{2n}\,\mathrm{tr}(H^{-1} C\, H^{-1} F)"
+        r" + \dfrac{1}{2n}\,\mathrm{tr}(H^{-1} C\, H^{-1} F)"
         "\n"
         r"H = F + \lambda\,\mathrm{diag}(1/\mu_k)"
     )
@@ -261,7 +261,7 @@ class LazyOptimalPenalty(Claim):
     formula = (
         r"\lambda^* = \mathrm{argmin}_\lambda\,E\,\mathrm{KL}(\nu \| \hat\nu_\lambda)"
         "\n"
-        r"\lambda^* \to \frac{1}{n w^2} \quad (w \to 0)"
+        r"\lambda^* \to \dfrac{1}{n w^2} \quad (w \to 0)"
     )
     formula_text = (
         "The best penalty is where the predicted mean KL is least; it tends to 1 over n w squared "

@@ -45,9 +45,9 @@ class LazyScaling(Claim):
     )
     source = "chizat2019lazy, section 2; derived in lazyactive.theory.lazy_scaling"
     formula = (
-        r"\|w(T) - w_0\| \sim \frac{\|u(T)\|}{s}"
+        r"\|w(T) - w_0\| \sim \dfrac{\|u(T)\|}{s}"
         "\n"
-        r"E\,\|u(T)\|^2 = \sum_{k \geq 1} \frac{(1 - e^{-\xi_k T})^2}{\xi_k}"
+        r"E\,\|u(T)\|^2 = \sum_{k \geq 1} \dfrac{(1 - e^{-\xi_k T})^2}{\xi_k}"
         r"\,[\|g_k\|^2 + N(d,k)\,\epsilon]"
     )
     formula_text = (

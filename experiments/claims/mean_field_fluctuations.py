@@ -52,9 +52,9 @@ class MeanFieldFluctuations(Claim):
     )
     source = "rotskoff2018neural; derived in lazyactive.theory.mean_field"
     formula = (
-        r"E\,\|f_m - f\|^2 = \frac{1}{m}\,[E\,c^2 \|\sigma_\theta\|^2 - \|f\|^2]"
+        r"E\,\|f_m - f\|^2 = \dfrac{1}{m}\,[E\,c^2 \|\sigma_\theta\|^2 - \|f\|^2]"
         "\n"
-        r"E\,\mathrm{KL}(\nu_f \| \nu_{f_m}) \sim \frac{1}{2m}"
+        r"E\,\mathrm{KL}(\nu_f \| \nu_{f_m}) \sim \dfrac{1}{2m}"
         r"\,[E\,\mathrm{Var}_{\nu_f}(c\,\sigma_\theta) - \mathrm{Var}_{\nu_f} f]"
     )
     formula_text = (

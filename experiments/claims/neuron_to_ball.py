@@ -35,9 +35,9 @@ class NeuronToBall(Claim):
     )
     source = "bach2017breaking, section 2 and appendix D"
     formula = (
-        r"\delta^2 = \sum_k N(d,k)\,s_k^2, \quad D^2 = \sum_k N(d,k)\,\mu_k\,(1 - s_k)^2"
+        r"\delta^2 = \sum_k\,N(d,k)\,s_k^2, \quad D^2 = \sum_k\,N(d,k)\,\mu_k\,(1 - s_k)^2"
         "\n"
-        r"s_k = \frac{\mu_k}{\mu_k + \lambda}, \quad D \propto \delta^{-3/(d-1)}"
+        r"s_k = \dfrac{\mu_k}{\mu_k + \lambda}, \quad D \propto \delta^{-3/(d-1)}"
         r"\ \ (\delta \to \infty)"
     )
     formula_text = (

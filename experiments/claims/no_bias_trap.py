@@ -57,7 +57,7 @@ class NoBiasTrap(Claim):
         r"D_{F1}(\beta) \propto \beta^{-1/(d/2 - 1)}, \quad "
         r"D_{F2}(\beta) \propto \beta^{-1/(d/2 - 1/2)}"
         "\n"
-        r"\mathrm{with\ a\ constant:}\ \ E\,\mathrm{KL} \approx \frac{2\,(d+1)}{2 n}"
+        r"\mathrm{with\ a\ constant:}\ \ E\,\mathrm{KL} \approx \dfrac{2\,(d+1)}{2 n}"
     )
     formula_text = (
         "The distance to a ball of radius beta falls like beta to the power minus 1 over d half "

@@ -32,7 +32,7 @@ class SampleSpectra(Claim):
     )
     source = "koltchinskii2000random; derived in lazyactive.numerics.sample_spectra"
     formula = (
-        r"\mathrm{eigenvalues\ of}\ \ \frac{1}{n}\,[\kappa(\langle x_i, x_j\rangle)]_{ij}"
+        r"\mathrm{eigenvalues\ of}\ \ \dfrac{1}{n}\,[\kappa(\langle x_i, x_j\rangle)]_{ij}"
         r"\ \ \to\ \ \mu_k,\ \ N(d,k)\ \mathrm{times\ each}"
     )
     formula_text = "The eigenvalues of the kernel matrix over n tend to mu k, each N(d, k) times."

@@ -60,10 +60,10 @@ class SlicedWasserstein(Claim):
     )
     source = "domingoenrich2021separation, experiments; derived in lazyactive.theory.separation"
     formula = (
-        r"\max = \sqrt{2/\pi}\,(s_l - s_s), \quad d_{F1} = \frac{s_l - s_s}{\sqrt{2\pi}}"
+        r"\max = \sqrt{2/\pi}\,(s_l - s_s), \quad d_{F1} = \dfrac{s_l - s_s}{\sqrt{2\pi}}"
         "\n"
-        r"\mathrm{average} \sim \sqrt{2/\pi}\,\frac{s_l\,c}{2d}, \quad "
-        r"d_{F2} \sim \frac{\sqrt{3}\,c}{2\sqrt{2\pi}\,d}"
+        r"\mathrm{average} \sim \sqrt{2/\pi}\,\dfrac{s_l\,c}{2d}, \quad "
+        r"d_{F2} \sim \dfrac{\sqrt{3}\,c}{2\sqrt{2\pi}\,d}"
         "\n"
         r"c = 1 - s_s^2/s_l^2, \quad s_l = 1"
     )

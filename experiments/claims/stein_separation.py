@@ -54,8 +54,8 @@ class SteinSeparation(Claim):
     )
     source = "domingoenrich2021separation; derived in lazyactive.theory.separation"
     formula = (
-        r"\frac{\mathrm{SD}_{F1}}{\mathrm{SD}_{F2}} = "
-        r"\sqrt{\frac{5(d+3)\,N(d,5)}{5(d+3) + d^2}} \sim \sqrt{\frac{5\,N(d,5)}{d}}"
+        r"\dfrac{\mathrm{SD}_{F1}}{\mathrm{SD}_{F2}} = "
+        r"\sqrt{\dfrac{5(d+3)\,N(d,5)}{5(d+3) + d^2}} \sim \sqrt{\dfrac{5\,N(d,5)}{d}}"
     )
     formula_text = (
         "The F1 discrepancy over the F2 discrepancy is the root of 5 times d plus 3 times N(d, 5), "

@@ -79,7 +79,7 @@ class SteinTraining(PlantedTraining):
     formula = (
         r"E\,\mathrm{KL}_{\mathrm{active}} < E\,\mathrm{KL}_{\mathrm{lazy}}"
         "\n"
-        r"\mathrm{yardstick:}\ \ E\,\mathrm{KL}_{\mathrm{oracle}} \approx \frac{J d}{2 n}"
+        r"\mathrm{yardstick:}\ \ E\,\mathrm{KL}_{\mathrm{oracle}} \approx \dfrac{J d}{2 n}"
     )
     formula_text = (
         "At the largest n the mean KL is less with moving features than with frozen ones. The "

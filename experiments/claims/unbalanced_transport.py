@@ -39,8 +39,8 @@ class UnbalancedTransportHelps(Claim):
     )
     source = "domingoenrich2021dual; derived in lazyactive.theory.descent_ascent"
     formula = (
-        r"\frac{T_{\mathrm{transport}}}{T_{\mathrm{with\ births}}} > 1, \quad "
-        r"\mathrm{weak\ energy:}\ \ \frac{1 + \Lambda}{\Lambda},\ \ \Lambda = d - 1"
+        r"\dfrac{T_{\mathrm{transport}}}{T_{\mathrm{with\ births}}} > 1, \quad "
+        r"\mathrm{weak\ energy:}\ \ \dfrac{1 + \Lambda}{\Lambda},\ \ \Lambda = d - 1"
     )
     formula_text = (
         "The time by transport alone is longer than with births. For a weak energy their ratio "

@@ -48,7 +48,7 @@ class UnconvergedBaseline(Claim):
     formula = (
         r"\dot a_k = \mu_k\,(E_f - E_\nu)\,\varphi_k, \quad 0 \leq t \leq T"
         "\n"
-        r"T = d \sum_{i=0}^{1000} \frac{0.5}{1 + 0.005\,i} \approx 179.5\,d"
+        r"T = d \sum_{i=0}^{1000} \dfrac{0.5}{1 + 0.005\,i} \approx 179.5\,d"
     )
     formula_text = (
         "The coefficient of a harmonic phi k changes at the rate mu k times the difference of its "

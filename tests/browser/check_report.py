@@ -38,6 +38,8 @@ EMPTY = """
   return e.checkVisibility() && !(box.width > 3 && box.height > 3)
 }).length
 """
+# What a change of the medium shows and hides is settled when a frame is drawn.
+NEXT_FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 HIDDEN_ROWS = """
 [...document.querySelectorAll('details td')].filter(
   e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0
@@ -126,6 +128,7 @@ def faults_on_paper(tab: Tab, path: Path) -> list[str]:
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     tab.call("Emulation.setEmulatedMedia", media="print", features=features)
     found = []
+    tab.evaluate(NEXT_FRAME)
     if hidden := tab.evaluate(HIDDEN_ROWS):
         found.append(f"{hidden} cells of long tables are left out")
     if tab.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)":

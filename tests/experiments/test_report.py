@@ -261,7 +261,7 @@ def test_another_source_is_named(fake, tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("{", "Expecting property name"),
+        ("{", "the summary must be JSON"),
         ("[]", "the summary must be"),
         ("{}", "must hold 'claim'"),
         ('{"claim": "fake", "statement": 3}', "'statement' of the summary"),
