@@ -106,6 +106,11 @@ class Claim(ABC):
         these get common random numbers, so that they can be compared in pairs.
     reported : tuple of str
         Measured quantities that the table shows.
+    formula : str
+        What is predicted, in the LaTeX that matplotlib's mathtext draws: without dollar signs, one
+        formula to a line. The report shows none where it is empty, as it is by default.
+    formula_text : str
+        The same in words, for readers who hear it.
 
     Notes
     -----
@@ -120,6 +125,8 @@ class Claim(ABC):
     presets: Mapping[str, Preset]
     shared_keys: tuple[str, ...] = ()
     reported: tuple[str, ...]
+    formula: str = ""
+    formula_text: str = ""
 
     @abstractmethod
     def predict(self, condition: Condition) -> dict[str, float]:

@@ -15,6 +15,7 @@ from .curve_command import curve
 from .fit_command import fit
 from .model_commands import sample, score
 from .movie_command import movie
+from .report_command import report as report_command
 from .spectrum_command import spectrum
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def main() -> None:
 main.add_command(curve)
 main.add_command(fit)
 main.add_command(movie)
+main.add_command(report_command)
 main.add_command(sample)
 main.add_command(score)
 main.add_command(spectrum)

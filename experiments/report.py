@@ -29,6 +29,9 @@ def summary(
         "claim": claim.name,
         "statement": claim.statement,
         "source": claim.source,
+        "formula": claim.formula,
+        "formula_text": claim.formula_text,
+        "reported": list(claim.reported),
         "preset": preset,
         "settings": dict(grid.settings),
         "seed": seed,
@@ -41,6 +44,7 @@ def summary(
                 "interval": None if check.interval is None else _interval(check.interval),
                 "predicted": _number(check.predicted),
                 "outcome": check.outcome,
+                "level": check.level,
             }
             for check in verdict.checks
         ],

@@ -49,6 +49,15 @@ class ActiveReachesOracle(Claim):
         "which is told neither their number nor their directions, reaches it up to a quarter."
     )
     source = "derived in lazyactive.theory.learning_curves.parametric_oracle"
+    formula = (
+        r"E\,\mathrm{KL}_{\mathrm{oracle}} \approx \dfrac{J d}{2 n}"
+        "\n"
+        r"E\,\mathrm{KL}_{\mathrm{active}} \leq \dfrac{5}{4}\,E\,\mathrm{KL}_{\mathrm{oracle}}"
+    )
+    formula_text = (
+        "The mean KL of the oracle for J neurons is about J d over 2 n; that of the active regime "
+        "at most five quarters of it."
+    )
     shared_keys = ("method",)
     reported = ("kl", "n_neurons")
 

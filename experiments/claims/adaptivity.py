@@ -91,6 +91,16 @@ class Adaptivity(Claim):
         "within 2.5 times the parametric number, when they move."
     )
     source = "derived in lazyactive.theory.learning_curves.strong_energy"
+    formula = (
+        r"n_{\mathrm{lazy}} \propto N(d,2) \approx \dfrac{d^2}{2}"
+        "\n"
+        r"n_{\mathrm{active}} \leq 2.5 \cdot \dfrac{d}{2\,\varepsilon}, \quad \varepsilon = 0.05"
+    )
+    formula_text = (
+        "The samples that the lazy regime needs are in proportion to N(d, 2), about d squared over "
+        "2; those of the active regime are at most 2.5 times d over 2 epsilon, at the level "
+        "epsilon = 0.05 of KL."
+    )
     reported = ("n", "kl")
 
     def __init__(self) -> None:

@@ -49,6 +49,16 @@ class DetectionPower(Claim):
         "than one with fixed features."
     )
     source = "domingoenrich2021separation, section 6; derived in lazyactive.theory.separation"
+    formula = (
+        r"n_{F2} \propto \dfrac{\sqrt{E\,\kappa_c(x, x')^2}}{d_{F2}^2}"
+        "\n"
+        r"d_{F2} = \dfrac{d_{F1}}{\sqrt{N(d,4)}}"
+    )
+    formula_text = (
+        "The samples that the F2 test needs are about in proportion to the root of the mean square "
+        "of the centred kernel, over the square of the F2 distance, which is the F1 distance over "
+        "the root of N(d, 4)."
+    )
     reported = ("rejections",)
 
     def __init__(self) -> None:

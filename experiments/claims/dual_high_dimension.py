@@ -34,6 +34,15 @@ class DualHighDimension(Claim):
         "better than the lazy optimum, and far better than the same training with frozen neurons."
     )
     source = "domingoenrich2021dual, section 6"
+    formula = (
+        r"\mathrm{KL}_{\mathrm{active}} < \mathrm{KL}_{\mathrm{lazy\ optimum}}"
+        "\n"
+        r"\mathrm{KL}_{\mathrm{active}} \leq \dfrac{1}{10}\,\mathrm{KL}_{\mathrm{frozen}}"
+    )
+    formula_text = (
+        "KL with moving neurons is less than at the lazy optimum, and at most a tenth of that with "
+        "frozen neurons."
+    )
     shared_keys = ("method",)
     reported = ("kl",)
 

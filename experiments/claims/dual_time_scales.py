@@ -47,6 +47,15 @@ class DualTimeScales(Claim):
         "with slower neurons it has not arrived, with faster ones it follows the walkers' noise."
     )
     source = "domingoenrich2021dual; derived in lazyactive.theory.descent_ascent"
+    formula = (
+        r"\dot f_k = K\,(f^*_k + q_k), \quad \dot q_k = -D\,(q_k + f_k)"
+        "\n"
+        r"\mathrm{critical\ at}\ K = \dfrac{D}{4}"
+    )
+    formula_text = (
+        "Near a weak energy each degree is a damped oscillator: f grows at the rate K times f star "
+        "plus q, and q falls at the rate D times q plus f. It is critically damped at K = D over 4."
+    )
     reported = ("kl",)
 
     def __init__(self) -> None:

@@ -40,6 +40,20 @@ class Norms(Claim):
         "neuron has F1 norm 1 and an infinite F2 norm: up to degree K it grows as K^((d-1)/2)."
     )
     source = "bach2017breaking, section 2; derived in lazyactive.theory.function_spaces"
+    formula = (
+        r"\|P_k\|_{F1} = \dfrac{E\,|P_k|}{|\lambda_k|}"
+        "\n"
+        r"\|P_k\|_{F2} = \dfrac{1}{|\lambda_k|\,\sqrt{N(d,k)}}"
+        "\n"
+        r"\|\sigma_\theta\|_{F1} = 1, \quad "
+        r"\|\sigma_\theta\|_{F2,\,k \leq K}^2 \sim \dfrac{K^{d-1}}{(d-1)!}"
+    )
+    formula_text = (
+        "The F1 norm of P k is the mean of its absolute value over that of lambda k, the F2 norm "
+        "is 1 over lambda k in absolute value times the root of N(d, k). A neuron has F1 norm 1, "
+        "and up to degree K a squared F2 norm that grows like K to the power d minus 1, over d "
+        "minus 1 factorial."
+    )
     reported = ("f1_lower", "f1_upper", "f2")
 
     def __init__(self) -> None:

@@ -44,6 +44,17 @@ class GoodnessOfFitPower(Claim):
         "data from fewer samples than kernel Stein tests, though not one that shifts the mean."
     )
     source = "domingoenrich2021ebm, section 4; derived in lazyactive.theory.gibbs"
+    formula = (
+        r"\mathrm{hidden}\ (E_\nu x = E_\mu x): \quad "
+        r"\mathrm{power}_{F1} > \mathrm{power}_{\mathrm{kernel}}"
+        "\n"
+        r"\mathrm{open}\ (E_\nu x \ne E_\mu x): \quad "
+        r"\mathrm{power}_{F1} < \mathrm{power}_{\mathrm{kernel}}"
+    )
+    formula_text = (
+        "Where the density under test has the mean of the data, the F1 test has more power than "
+        "kernel tests; where it has another mean, less."
+    )
     reported = tuple(TESTS)
 
     def __init__(self) -> None:

@@ -43,6 +43,13 @@ class IPMSeparation(Claim):
         "apart for a metric of F1 as for one of F2."
     )
     source = "domingoenrich2021separation, section 6; derived in lazyactive.theory.separation"
+    formula = (
+        r"d_{F1} = \dfrac{2\,|\lambda_6|}{E\,|P_6|}, \quad \dfrac{d_{F1}}{d_{F2}} = \sqrt{N(d,6)}"
+    )
+    formula_text = (
+        "The F1 distance is twice the absolute value of lambda 6 over the mean of that of P 6; it "
+        "is the root of N(d, 6) times the F2 distance."
+    )
     reported = ("f1", "f2_square")
 
     def __init__(self) -> None:

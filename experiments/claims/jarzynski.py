@@ -42,6 +42,11 @@ class JarzynskiUnbiased(Claim):
         "while persistent and contrastive divergence are off by many standard errors."
     )
     source = "carbone2023jarzynski; derived in lazyactive.theory.gibbs"
+    formula = r"E\,e^{A_t} = Z_t, \quad A_{t+1} = A_t + f_t(x_t) - f_{t+1}(x_t)"
+    formula_text = (
+        "The exponential of a walker's log-weight has the mean Z at every time t. As the energy "
+        "changes, the log-weight grows by the old energy at the walker less the new one."
+    )
     shared_keys = ("correction",)
     reported = ("log_partition_10", "se_10")
 

@@ -44,6 +44,17 @@ class LazyScaling(Claim):
         "its linearization moves in the same flow time; where s is small they do not."
     )
     source = "chizat2019lazy, section 2; derived in lazyactive.theory.lazy_scaling"
+    formula = (
+        r"\|w(T) - w_0\| \sim \dfrac{\|u(T)\|}{s}"
+        "\n"
+        r"E\,\|u(T)\|^2 = \sum_{k \geq 1} \dfrac{(1 - e^{-\xi_k T})^2}{\xi_k}"
+        r"\,[\|g_k\|^2 + N(d,k)\,\epsilon]"
+    )
+    formula_text = (
+        "The parameters move by about the movement u of the linearized model over s. At weak "
+        "energies the mean square of u is the sum over degrees k of the square of 1 minus e to the "
+        "minus xi k T, over xi k, times the squared norm of g k plus N(d, k) epsilon."
+    )
     reported = ("linearized",)
 
     def __init__(self) -> None:

@@ -51,6 +51,17 @@ class MaximumLikelihood(PlantedTraining):
 
     dimension = DIMENSION
     source = "domingoenrich2021ebm, section 6"
+    formula = (
+        r"E\,\mathrm{KL}_{\mathrm{active}} \approx \dfrac{J d}{2 n}"
+        "\n"
+        r"E\,\mathrm{KL}_{\mathrm{lazy}} \approx \dfrac{1}{2} \sum_{k \geq 1}"
+        r"\,[(1 - s_k)^2 \|f^*_k\|^2 + s_k^2\,\dfrac{N(d,k)}{n}]"
+    )
+    formula_text = (
+        "With moving features the mean KL for J neurons is about J d over 2 n. With frozen ones, at "
+        "weak energies, it is half the sum over degrees k of 1 minus s k, squared, times the squared "
+        "norm of f star k, plus s k squared times N(d, k) over n."
+    )
     shared_keys = ("method",)
     reported = ("kl", "cross_entropy")
 

@@ -51,6 +51,17 @@ class MeanFieldFluctuations(Claim):
         "and in KL, with the predicted constants; so does training, among its starts."
     )
     source = "rotskoff2018neural; derived in lazyactive.theory.mean_field"
+    formula = (
+        r"E\,\|f_m - f\|^2 = \dfrac{1}{m}\,[E\,c^2 \|\sigma_\theta\|^2 - \|f\|^2]"
+        "\n"
+        r"E\,\mathrm{KL}(\nu_f \| \nu_{f_m}) \sim \dfrac{1}{2m}"
+        r"\,[E\,\mathrm{Var}_{\nu_f}(c\,\sigma_\theta) - \mathrm{Var}_{\nu_f} f]"
+    )
+    formula_text = (
+        "The mean squared error of the energy is 1 over m times the mean of c squared times the "
+        "squared norm of sigma theta, less the squared norm of f. The mean KL tends to 1 over 2 m "
+        "times the mean variance of c sigma theta, less the variance of f."
+    )
     # Networks of all widths are trained on the same data.
     shared_keys = ("m",)
     reported = (ENERGY,)

@@ -43,6 +43,8 @@ class MonomodalAndBimodal(FilmedClaim):
         "walkers that restart at the data before every step it is several times worse at both."
     )
     source = "domingoenrich2021dual"
+    formula = r"\mathrm{KL}_{\mathrm{restarts}} \geq 2\,\mathrm{KL}_{\mathrm{no\ restarts}}"
+    formula_text = "KL with restarts at every step is at least twice that without."
     shared_keys = ("restart",)
     reported = ("kl", "share_error")
 

@@ -34,6 +34,17 @@ class NeuronToBall(Claim):
         "can be reached in high dimension."
     )
     source = "bach2017breaking, section 2 and appendix D"
+    formula = (
+        r"\delta^2 = \sum_k\,N(d,k)\,s_k^2, \quad D^2 = \sum_k\,N(d,k)\,\mu_k\,(1 - s_k)^2"
+        "\n"
+        r"s_k = \dfrac{\mu_k}{\mu_k + \lambda}, \quad D \propto \delta^{-3/(d-1)}"
+        r"\ \ (\delta \to \infty)"
+    )
+    formula_text = (
+        "On the ridge path, with s k = mu k over mu k plus lambda, the squared radius delta is the "
+        "sum of N(d, k) s k squared, and the squared distance D the sum of N(d, k) mu k times 1 "
+        "minus s k, squared. As delta grows D falls like delta to the power minus 3 over d minus 1."
+    )
     reported = ("squared_distance",)
 
     def __init__(self) -> None:

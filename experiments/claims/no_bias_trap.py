@@ -53,6 +53,17 @@ class NoBiasTrap(Claim):
         "beta^(-1/(d/2-1/2)); with one it is two neurons, which are learned at the parametric rate."
     )
     source = "derived in lazyactive.theory.ridge_approximation; bach2017breaking, section 4"
+    formula = (
+        r"D_{F1}(\beta) \propto \beta^{-1/(d/2 - 1)}, \quad "
+        r"D_{F2}(\beta) \propto \beta^{-1/(d/2 - 1/2)}"
+        "\n"
+        r"\mathrm{with\ a\ constant:}\ \ E\,\mathrm{KL} \approx \dfrac{2\,(d+1)}{2 n}"
+    )
+    formula_text = (
+        "The distance to a ball of radius beta falls like beta to the power minus 1 over d half "
+        "minus 1 in F1, and minus 1 over d half minus one half in F2. With a constant coordinate "
+        "the mean KL is about 2 times d plus 1, over 2 n."
+    )
     shared_keys = ("method",)
     reported = ("error",)
 

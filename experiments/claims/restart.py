@@ -47,6 +47,11 @@ class RestartIsScoreMatching(Claim):
         "divided by the step is that of score matching, up to an error linear in the step."
     )
     source = "domingoenrich2021dual; derived in lazyactive.numerics.training.dual"
+    formula = r"E\,\dfrac{1}{h}\,\nabla_{\mathrm{dual}} = \nabla L_{\mathrm{SM}} + O(h)"
+    formula_text = (
+        "The mean gradient of dual training over the step h is the gradient of the loss of score "
+        "matching, up to an error of order h."
+    )
     reported = ("slope", "limit_square")
 
     def __init__(self) -> None:

@@ -31,6 +31,11 @@ class SampleSpectra(Claim):
         "groups of N(d, k) eigenvalues around the exact eigenvalues of the kernel."
     )
     source = "koltchinskii2000random; derived in lazyactive.numerics.sample_spectra"
+    formula = (
+        r"\mathrm{eigenvalues\ of}\ \ \dfrac{1}{n}\,[\kappa(\langle x_i, x_j\rangle)]_{ij}"
+        r"\ \ \to\ \ \mu_k,\ \ N(d,k)\ \mathrm{times\ each}"
+    )
+    formula_text = "The eigenvalues of the kernel matrix over n tend to mu k, each N(d, k) times."
     reported = tuple(f"eigenvalue_{i}" for i in range(N_GROUPS))
     cases = (
         ("sample", "arc-cosine(1)", 10),

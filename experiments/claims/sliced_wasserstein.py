@@ -59,6 +59,20 @@ class SlicedWasserstein(Claim):
         "distance fall like 1/d; estimates of the average from independent samples are noise."
     )
     source = "domingoenrich2021separation, experiments; derived in lazyactive.theory.separation"
+    formula = (
+        r"\max = \sqrt{2/\pi}\,(s_l - s_s), \quad d_{F1} = \dfrac{s_l - s_s}{\sqrt{2\pi}}"
+        "\n"
+        r"\mathrm{average} \sim \sqrt{2/\pi}\,\dfrac{s_l\,c}{2d}, \quad "
+        r"d_{F2} \sim \dfrac{\sqrt{3}\,c}{2\sqrt{2\pi}\,d}"
+        "\n"
+        r"c = 1 - s_s^2/s_l^2, \quad s_l = 1"
+    )
+    formula_text = (
+        "With the standard deviations s l = 1 and s s, and c = 1 minus the ratio of the variances: "
+        "the max-sliced distance is the root of 2 over pi times s l minus s s, and the F1 distance "
+        "is s l minus s s over the root of 2 pi. The average tends to the root of 2 over pi times "
+        "c over 2 d, and the F2 distance to the root of 3 times c, over 2 d times the root of 2 pi."
+    )
     reported = ("max_sliced", "average", "plug_in", "f1", "f2")
 
     def __init__(self) -> None:

@@ -41,6 +41,7 @@ class Decay(Claim):
     dimensions : mapping from a preset to the values of d
     compensated : bool
         Draw :math:`\mu_k q^d` instead of the eigenvalues, for kernels that all decay as k^-d.
+    formula, formula_text : str
     """
 
     reported = ("slope", "constant")
@@ -53,12 +54,16 @@ class Decay(Claim):
         kernels: Mapping[str, tuple[str, ...]],
         dimensions: Mapping[str, tuple[int, ...]],
         compensated: bool = False,
+        formula: str = "",
+        formula_text: str = "",
     ) -> None:
         self.name = name
         self.statement = statement
         self.source = source
         self.kernels = kernels
         self.compensated = compensated
+        self.formula = formula
+        self.formula_text = formula_text
         self.presets = {
             preset: Preset(
                 tuple(
@@ -356,6 +361,15 @@ register(
             "rbf(1)": ("octaves",),
         },
         {"quick": (2, 3, 5), "paper": (2, 3, 4, 5)},
+        formula=(
+            r"\mathrm{arc\ cosine}:\ \ \mu_k \sim C\,k^{-(d + 2 n)}"
+            "\n"
+            r"\mathrm{NTK,\ Laplace}:\ \ \mu_k \sim C\,k^{-d}"
+        ),
+        formula_text=(
+            "The eigenvalues mu k tend to C times k to the power minus d minus 2 n for arc-cosine "
+            "kernels of order n, and k to the power minus d for the tangent and Laplace kernels."
+        ),
     )
 )
 register(
@@ -372,5 +386,9 @@ register(
         },
         {"quick": (3, 5), "paper": (2, 3, 4, 5, 7)},
         compensated=True,
+        formula=r"\mu_k \sim C_L\,k^{-d} \ \ \mathrm{for\ every\ depth}\ L",
+        formula_text=(
+            "The eigenvalues mu k tend to a constant of the depth L, times k to the power minus d."
+        ),
     )
 )

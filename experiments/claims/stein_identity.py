@@ -46,6 +46,11 @@ class SteinIdentity(Claim):
         "has not."
     )
     source = "domingoenrich2021ebm, section 4"
+    formula = r"E_p\,[\langle\nabla_S \log p - (d-1)\,x,\ h\rangle + \mathrm{div}_S\,h] = 0"
+    formula_text = (
+        "Under p the inner product of the gradient of log p, less d minus 1 times x, with h, plus "
+        "the divergence of h, has mean zero."
+    )
     reported = (FIELDS[0], *KERNELS)
 
     def __init__(self) -> None:

@@ -53,6 +53,14 @@ class SteinSeparation(Claim):
         "discrepancy for F1 about sqrt(5 N(d, 5) / d) times as large as for F2."
     )
     source = "domingoenrich2021separation; derived in lazyactive.theory.separation"
+    formula = (
+        r"\dfrac{\mathrm{SD}_{F1}}{\mathrm{SD}_{F2}} = "
+        r"\sqrt{\dfrac{5(d+3)\,N(d,5)}{5(d+3) + d^2}} \sim \sqrt{\dfrac{5\,N(d,5)}{d}}"
+    )
+    formula_text = (
+        "The F1 discrepancy over the F2 discrepancy is the root of 5 times d plus 3 times N(d, 5), "
+        "over 5 times d plus 3, plus d squared; for large d, the root of 5 N(d, 5) over d."
+    )
     reported = ("f1", "f2_square")
 
     def __init__(self) -> None:

@@ -38,6 +38,14 @@ class UnbalancedTransportHelps(Claim):
         "than by transport alone, and does so where transport has too little mass to arrive."
     )
     source = "domingoenrich2021dual; derived in lazyactive.theory.descent_ascent"
+    formula = (
+        r"\dfrac{T_{\mathrm{transport}}}{T_{\mathrm{with\ births}}} > 1, \quad "
+        r"\mathrm{weak\ energy:}\ \ \dfrac{1 + \Lambda}{\Lambda},\ \ \Lambda = d - 1"
+    )
+    formula_text = (
+        "The time by transport alone is longer than with births. For a weak energy their ratio "
+        "is 1 plus Lambda, over Lambda, with Lambda = d minus 1."
+    )
     shared_keys = ("mass_rate",)
     reported = ("time",)
 

@@ -45,6 +45,16 @@ class UnconvergedBaseline(Claim):
         "optimization."
     )
     source = "domingoenrich2021ebm, section 6; the schedule is that of its public code"
+    formula = (
+        r"\dot a_k = \mu_k\,(E_f - E_\nu)\,\varphi_k, \quad 0 \leq t \leq T"
+        "\n"
+        r"T = d \sum_{i=0}^{1000} \dfrac{0.5}{1 + 0.005\,i} \approx 179.5\,d"
+    )
+    formula_text = (
+        "The coefficient of a harmonic phi k changes at the rate mu k times the difference of its "
+        "means under the model and the data, for the time T: d times the sum of the 1001 published "
+        "step sizes, 179.5 d."
+    )
     shared_keys = ("method",)
     reported = ("kl",)
 
