@@ -5,6 +5,7 @@ writes to the store. A worker that is lost takes no result with it: Dask gives i
 """
 
 import functools
+import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -113,15 +114,22 @@ def _connect(address: str) -> Iterator["Client"]:
         raise ClusterError(
             "a cluster needs Dask: python -m pip install 'lazyactive[cluster]'"
         ) from error
+    # It shows a lost connection as a traceback; what that means here is said by an error of ours.
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
     try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(
-            f"scheduler must be the address of a running Dask scheduler, such as tcp://host:8786; "
-            f"{address!r} does not answer ({error})"
-        ) from error
-    with client:
-        yield client
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise ClusterError(
+                f"scheduler must be the address of a running Dask scheduler, such as "
+                f"tcp://host:8786; {address!r} does not answer ({error})"
+            ) from error
+        with client:
+            yield client
+    finally:
+        logger.setLevel(level)
 
 
 def _require_alike(client: "Client", claim: Claim, here: State) -> None:
@@ -195,10 +203,11 @@ def _measure(
 
 
 def _backend(client: "Client") -> Any:
-    """Dask's backend of joblib, except that a task which Dask gives up has an outcome.
+    """The backend of joblib for Dask, where a task that Dask gives up has an outcome too.
 
     As it is, joblib hears of a task that ends, and of an error that the task raised, but not of one
-    that Dask reports in its place: it would wait for that task for ever.
+    that Dask reports in its place: it would wait for that task for ever. Nor would it use a cluster
+    that has a single thread.
     """
     from concurrent.futures import CancelledError
 
@@ -207,6 +216,10 @@ def _backend(client: "Client") -> Any:
     from joblib._dask import DaskDistributedBackend
 
     class Backend(DaskDistributedBackend):
+        def effective_n_jobs(self, n_jobs: int = 1) -> int:
+            # Where the cluster has one thread, joblib would measure in this process instead.
+            return max(2, super().effective_n_jobs(n_jobs))
+
         def submit(self, func: Any, callback: Any = None) -> Any:
             future = super().submit(func, callback)
 

@@ -168,6 +168,9 @@ def measure_cell(
     A worker that names the process which started it, `parent`, ends with it.
     """
     import numpy as np
+
+    # SciPy brings a BLAS of its own: loaded by the measurement, it would come after the limit.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
     if parent is not None and os.getpid() != parent:
