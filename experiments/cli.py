@@ -126,14 +126,32 @@ def claims(out: Path, as_json: bool) -> None:
 @click.option(
     "--jobs", type=click.IntRange(min=1), show_default="all cores", help="Worker processes."
 )
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    help="Measure on the Dask cluster with this scheduler instead (needs lazyactive[cluster]).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON instead.")
 def verify(
-    claim: str, preset: str, out: Path, seed: int, jobs: int | None, as_json: bool
+    claim: str,
+    preset: str,
+    out: Path,
+    seed: int,
+    jobs: int | None,
+    scheduler: str | None,
+    as_json: bool,
 ) -> NoReturn:
     """Measure CLAIM, compare with its predictions, and give a verdict.
 
+    CLAIM is a name (lazyactive claims lists them), or a file of your own that registers a claim:
+    FILE.py, or FILE.py:NAME if it registers several.
+
     Writes figure.png, figure.pdf, results.csv and summary.json to OUT/CLAIM/. An interrupted run
     resumes where it stopped when the same command is given again.
+
+    With --scheduler the workers of a running Dask cluster measure the cells, one cell to a worker
+    process at a time, and the numbers are those of a local run. A cell whose worker is lost goes to
+    another one. Workers need the same versions as this machine, but not the file of the claim.
 
     Exit code: 0 the claim holds, 1 it fails, 3 undecided, 2 bad usage, 70 crash,
     130 interrupted.
@@ -143,14 +161,14 @@ def verify(
       lazyactive verify mle-one-neuron
       lazyactive verify mle-one-neuron --preset paper --out results --jobs 2
       lazyactive verify mle-one-neuron --json | jq .verdict
+      lazyactive verify path/to/my_claim.py
+      lazyactive verify mle-one-neuron --preset paper --scheduler tcp://host:8786
     """  # noqa: D301
-    from . import claim as registry
     from .store import Store
 
-    try:
-        chosen = registry.get(claim)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="CLAIM") from error
+    if jobs is not None and scheduler is not None:
+        raise click.UsageError("--jobs is for this machine, --scheduler for a cluster: give one.")
+    chosen = _chosen(claim, preset)
     folder = out / chosen.name
     try:
         _console.require_writable(folder)
@@ -158,7 +176,7 @@ def verify(
     except (OSError, ValueError) as error:
         raise _console.bad_folder(out, error) from error
     with store:
-        sweep = _sweep(chosen, preset, store, seed, jobs, out)
+        sweep = _sweep(chosen, preset, store, seed, jobs, scheduler, out)
     sys.exit(_finish(chosen, preset, seed, sweep, folder, as_json))
 
 
@@ -225,15 +243,38 @@ def _last_run(path: Path) -> dict[str, Any] | None:
         return None
 
 
+def _chosen(target: str, preset: str) -> "Claim":
+    """The claim of that name or in that file, if it has the preset."""
+    from . import claim as registry
+    from . import user_claims
+
+    try:
+        chosen = user_claims.load(target) if user_claims.is_file(target) else registry.get(target)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="CLAIM") from error
+    if preset not in chosen.presets:
+        raise click.BadParameter(
+            f"{chosen.name} has the preset {', '.join(chosen.presets)}; got {preset!r}.",
+            param_hint="--preset",
+        )
+    return chosen
+
+
 def _sweep(
-    claim: "Claim", preset: str, store: Any, seed: int, jobs: int | None, out: Path
+    claim: "Claim",
+    preset: str,
+    store: Any,
+    seed: int,
+    jobs: int | None,
+    scheduler: str | None,
+    out: Path,
 ) -> "Sweep":
     """Run the sweep under a progress bar; say how to resume if it is cut short."""
     import joblib
     from joblib.externals.loky.process_executor import TerminatedWorkerError
     from tqdm import tqdm
 
-    from . import sweep
+    from . import cluster, sweep
 
     grid = claim.presets[preset]
     cells = len(grid.conditions) * grid.repetitions
@@ -247,14 +288,26 @@ def _sweep(
                 bar.initial, bar.n = known - measured, known
                 bar.refresh()
 
-            jobs = jobs or joblib.cpu_count()
-            return sweep.run(claim, grid, store, seed=seed, jobs=jobs, progress=show)
+            return sweep.run(
+                claim,
+                grid,
+                store,
+                seed=seed,
+                jobs=jobs or joblib.cpu_count(),
+                scheduler=scheduler,
+                progress=show,
+            )
     except KeyboardInterrupt:
         click.echo(f"Interrupted. {resume}", err=True)
         sys.exit(INTERRUPTED)
     except TerminatedWorkerError:
         click.echo(f"A worker was killed, perhaps for want of memory. {resume}", err=True)
         sys.exit(EXIT_CODES["undecided"])
+    except cluster.ClusterLost as error:
+        click.echo(f"{error}. {resume}", err=True)
+        sys.exit(EXIT_CODES["undecided"])
+    except cluster.ClusterError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--scheduler") from error
 
 
 def _finish(

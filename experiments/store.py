@@ -48,6 +48,34 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in names}
 
 
+def package_source() -> dict[str, str]:
+    """Text of the files that every measurement may run: ``numerics`` and the sweep."""
+    files = [*_PACKAGE.glob("numerics/**/*.py"), _PACKAGE / "experiments" / "sweep.py"]
+    return {
+        path.relative_to(_PACKAGE).as_posix(): path.read_text(encoding="utf-8") for path in files
+    }
+
+
+def claim_source(claim: Claim) -> dict[str, str]:
+    """Text of the files that define the claim.
+
+    Raises
+    ------
+    ValueError
+        If it was not defined in a file.
+    """
+    origin = claim.origin
+    texts = {} if origin is None else {f"claim/{Path(origin.path).name}": origin.text}
+    for kind in type(claim).__mro__:
+        own = origin is not None and kind.__module__ == origin.module
+        if issubclass(kind, Claim) and kind is not Claim and not own:
+            file = getattr(sys.modules.get(kind.__module__), "__file__", None)
+            if file is None:
+                raise ValueError(f"claim {claim.name!r} must be defined in a file; got {kind}")
+            texts[f"claim/{Path(file).name}"] = Path(file).read_text(encoding="utf-8")
+    return texts
+
+
 def source_digest(claim: Claim) -> str:
     """SHA-256 of the source that a measurement runs: ``numerics``, the sweep and the claim's file.
 
@@ -58,17 +86,7 @@ def source_digest(claim: Claim) -> str:
     ValueError
         If the claim was not defined in a file.
     """
-    files = {
-        path.relative_to(_PACKAGE).as_posix(): path for path in _PACKAGE.glob("numerics/**/*.py")
-    }
-    files["experiments/sweep.py"] = _PACKAGE / "experiments" / "sweep.py"
-    for kind in type(claim).__mro__:
-        if issubclass(kind, Claim) and kind is not Claim:
-            file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-            if file is None:
-                raise ValueError(f"claim {claim.name!r} must be defined in a file; got {kind}")
-            files[f"claim/{Path(file).name}"] = Path(file)
-    return digest({name: path.read_text(encoding="utf-8") for name, path in files.items()})
+    return digest(package_source() | claim_source(claim))
 
 
 def configuration(claim: Claim, settings: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """Run the cells of a claim in parallel, so that the numbers depend on nothing but the seed."""
 
+import contextlib
 import functools
 import math
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,9 @@ from .store import Store, cell_key, configuration, digest
 
 if TYPE_CHECKING:
     import numpy as np
+
+# Its key in the store, its condition and its repetition.
+Cell = tuple[str, Condition, int]
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,10 @@ class Sweep:
 
     results: tuple[Result, ...]
     failures: tuple[Failure, ...]
+
+
+# The key of each cell with its outcome, in whatever order they end.
+Outcomes = Generator[tuple[str, Result | Failure], None, None]
 
 
 def seed_sequence(
@@ -58,7 +66,8 @@ def run(
     store: Store,
     *,
     seed: int,
-    jobs: int,
+    jobs: int = 1,
+    scheduler: str | None = None,
     progress: Callable[[int, int], Any] = lambda known, measured: None,
 ) -> Sweep:
     """Measure every cell that the store does not hold yet.
@@ -75,6 +84,9 @@ def run(
         Worker processes; with 1 the cells run in this process. Numba's threads are shared out
         among the workers. BLAS gets one thread everywhere, since the order of its sums, hence the
         last bits, would depend on their number.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``"tcp://host:8786"``: its workers measure the cells,
+        and `jobs` is not used. See `cluster.outcomes`.
     progress : callable
         Called with the number of cells that are done, and how many of them this run measured;
         first before any is measured.
@@ -83,12 +95,15 @@ def run(
     -------
     Sweep
         A cell that raises does not stop the others, and is not stored.
-    """
-    import joblib
 
+    Raises
+    ------
+    ClusterError, ClusterLost
+        If the scheduler or its workers cannot be used, or no longer.
+    """
     setup = configuration(claim, preset.settings)
     found: dict[str, Result] = {}
-    open_cells: list[tuple[str, Condition, int]] = []
+    open_cells: list[Cell] = []
     order: list[str] = []
     for condition in preset.conditions:
         for repetition in range(preset.repetitions):
@@ -101,21 +116,16 @@ def run(
                 found[key] = stored
     progress(len(found), 0)
     open_cells.sort(key=lambda cell: claim.cost(cell[1]), reverse=True)
-    jobs = max(1, min(jobs, len(open_cells)))
-    tasks = (
-        joblib.delayed(_measure)(
-            key, claim, condition, repetition, seed, preset.settings, os.getpid()
-        )
-        for key, condition, repetition in open_cells
-    )
-    threads = max(1, joblib.cpu_count() // jobs)
-    limits = {"inner_max_num_threads": threads} if jobs > 1 else {}
+    if scheduler is None or not open_cells:
+        outcomes = _local_outcomes(claim, open_cells, seed, preset.settings, jobs)
+    else:
+        from . import cluster
+
+        outcomes = cluster.outcomes(scheduler, claim, open_cells, seed, preset.settings)
     failures = []
     stored_before = len(found)
-    with joblib.parallel_config("loky" if jobs > 1 else "sequential", n_jobs=jobs, **limits):
-        # One cell to a batch: a batch of several would lose them all when the run is killed.
-        parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        for key, outcome in parallel(tasks):
+    with contextlib.closing(outcomes):
+        for key, outcome in outcomes:
             if isinstance(outcome, Failure):
                 failures.append(outcome)
             else:
@@ -126,20 +136,44 @@ def run(
     return Sweep(tuple(found[key] for key in order if key in found), tuple(failures))
 
 
-def _measure(
+def _local_outcomes(
+    claim: Claim, cells: Sequence[Cell], seed: int, settings: Mapping[str, Any], jobs: int
+) -> Outcomes:
+    """Measure cells in processes of this machine."""
+    import joblib
+
+    jobs = max(1, min(jobs, len(cells)))
+    tasks = (
+        joblib.delayed(measure_cell)(key, claim, condition, repetition, seed, settings, os.getpid())
+        for key, condition, repetition in cells
+    )
+    threads = max(1, joblib.cpu_count() // jobs)
+    limits = {"inner_max_num_threads": threads} if jobs > 1 else {}
+    with joblib.parallel_config("loky" if jobs > 1 else "sequential", n_jobs=jobs, **limits):
+        # One cell to a batch: a batch of several would lose them all when the run is killed.
+        yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+
+
+def measure_cell(
     key: str,
     claim: Claim,
     condition: Condition,
     repetition: int,
     seed: int,
     settings: Mapping[str, Any],
-    parent: int,
+    parent: int | None = None,
 ) -> tuple[str, Result | Failure]:
-    """Measure one cell, in whatever process; an exception becomes a Failure."""
+    """Measure one cell, in whatever process; an exception becomes a Failure.
+
+    A worker that names the process which started it, `parent`, ends with it.
+    """
     import numpy as np
+
+    # SciPy brings a BLAS of its own: loaded by the measurement, it would come after the limit.
+    import scipy.linalg  # noqa: F401
     from threadpoolctl import threadpool_limits
 
-    if os.getpid() != parent:
+    if parent is not None and os.getpid() != parent:
         _end_with(parent)
     rng = np.random.default_rng(seed_sequence(claim, condition, repetition, seed))
     start = time.perf_counter()
