@@ -7,7 +7,7 @@ from pathlib import Path
 from lazyactive.experiments import figures
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "_extensions"))
+sys.path[:0] = [str(HERE / "_extensions"), str(HERE / "extending")]
 
 project = "lazyactive"
 copyright = "the authors of lazyactive"
