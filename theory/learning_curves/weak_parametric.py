@@ -78,6 +78,7 @@ def weak_parametric(
 
     Examples
     --------
+    >>> from lazyactive.theory.learning_curves import weak_parametric
     >>> round(weak_parametric(15, 1000, "ksd").kl / weak_parametric(15, 1000).kl, 2)
     1.68
     """
