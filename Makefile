@@ -25,6 +25,7 @@ demo: install
 
 # One reading serves both: the pages, and the code in them. Warnings are errors.
 docs: install
+	rm -rf docs/source/api/generated
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	$(BIN)/python -m sphinx -q -W --keep-going -d docs/build/doctrees -b html docs/source docs/build/html
 	$(BIN)/python -m sphinx -q -W --keep-going -d docs/build/doctrees -b doctest docs/source docs/build/doctest

@@ -1,6 +1,7 @@
 """Configuration of the documentation, which `make docs` builds."""
 
 import sys
+from doctest import ELLIPSIS, IGNORE_EXCEPTION_DETAIL
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -42,6 +43,7 @@ bibtex_reference_style = "author_year"
 
 # A block of a docstring runs by itself, with the imports that it shows.
 doctest_test_doctest_blocks = "default"
+doctest_default_flags = ELLIPSIS | IGNORE_EXCEPTION_DETAIL
 
 plot_include_source = True
 plot_html_show_formats = False

@@ -12,10 +12,20 @@ PACKAGES = ("lazyactive.theory", "lazyactive.numerics")
 
 
 def public_modules(package: str) -> list[str]:
-    """Names of all modules of a package without a leading underscore, packages left out."""
+    """Names of all modules of a package without a leading underscore, packages left out.
+
+    A module that a function of its package hides by its name has no page, but the function does.
+    """
     path = import_module(package).__path__
     found = pkgutil.walk_packages(path, f"{package}.")
-    return [m.name for m in found if not m.ispkg and "._" not in m.name]
+    names = [module.name for module in found if not module.ispkg and "._" not in module.name]
+    return [name for name in names if not _hidden(name)]
+
+
+def _hidden(name: str) -> bool:
+    package, _, leaf = name.rpartition(".")
+    module = import_module(name)
+    return getattr(import_module(package), leaf, module) is not module
 
 
 def check(app: Sphinx) -> None:

@@ -15,6 +15,8 @@ from sphinx.writers.html5 import HTML5Translator
 
 def translated(latex: str, node: nodes.Element, *, block: bool) -> str:
     """MathML of a formula, or its LaTeX if there is no telling what it means."""
+    # Where dots belong among operators LaTeX decides, and docutils does not.
+    latex = latex.replace(r"\dots", r"\ldots")
     try:
         return latex2mathml.tex2mathml(latex, as_block=block)
     except Exception as error:  # Of several classes, by version; each is about the formula.
