@@ -12,7 +12,7 @@ TORCH ?= torch --index-url https://download.pytorch.org/whl/cpu
 # make bench PEERS=none leaves PyTorch and JAX as they are, installed or not.
 PEERS ?= all
 
-.PHONY: bench demo test install
+.PHONY: bench demo docs test install
 bench: install
 ifneq ($(PEERS),none)
 	$(BIN)/python -m pip install --quiet $(TORCH)
@@ -22,6 +22,14 @@ endif
 
 demo: install
 	$(BIN)/lazyactive verify mle-one-neuron --out $(RESULTS)
+
+# One reading serves both: the pages, and the code in them. Warnings are errors.
+docs: install
+	rm -rf docs/source/api/generated
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/build/doctrees -b html docs/source docs/build/html
+	$(BIN)/python -m sphinx -q -W --keep-going -d docs/build/doctrees -b doctest docs/source docs/build/doctest
+	@echo "open docs/build/html/index.html"
 
 test: install
 	$(BIN)/python -m pytest -m "not slow" $(WORKERS)

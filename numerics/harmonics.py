@@ -70,7 +70,7 @@ def legendre(t: ArrayLike, d: int, max_degree: int) -> NDArray:
 
     Returns
     -------
-    ndarray of float64, shape (max_degree + 1, *t.shape)
+    ndarray of float64, shape ``(max_degree + 1, *t.shape)``
         The error stays below ``k + 2 sqrt(d)`` rounding units of the amplitude of the oscillation
         at t, :math:`[P_k^2 + (1-t^2) P_k'^2 / (k(k+d-2))]^{1/2}`, near the ends too.
 

@@ -44,6 +44,7 @@ class SubspaceEnergy:
     Examples
     --------
     >>> import numpy as np
+    >>> from lazyactive.numerics.subspace import SubspaceEnergy
     >>> teacher = SubspaceEnergy(lambda u: 3 * np.abs(u[:, 0]), k=1, d=10, minimum=0.0)
     >>> teacher.sample(4, rng=0).shape
     (4, 10)

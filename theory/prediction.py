@@ -36,6 +36,7 @@ class Prediction:
     Examples
     --------
     >>> import sympy
+    >>> from lazyactive.theory.prediction import Prediction
     >>> n = sympy.Symbol("n", positive=True)
     >>> rate = Prediction(n ** sympy.Rational(-1, 2), "upper bound", "n >= 1", "bach2017breaking")
     >>> rate(n=[4, 100]).tolist()

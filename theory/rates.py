@@ -223,6 +223,7 @@ def derive(
     Examples
     --------
     >>> import sympy
+    >>> from lazyactive.theory.rates import derive
     >>> alpha, k = sympy.symbols("alpha k", positive=True)
     >>> derive("F1", alpha=alpha, k=k).exponent
     1/(2*alpha + k + 1)

@@ -99,7 +99,7 @@ def legendre_values(t: ArrayLike, d: int, max_degree: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray of float64, shape (max_degree + 1, *t.shape)
+    ndarray of float64, shape ``(max_degree + 1, *t.shape)``
 
     Raises
     ------

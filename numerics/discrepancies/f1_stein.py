@@ -1,6 +1,6 @@
 r"""F1 Stein discrepancy: the best single neuron that tells a sample from a density.
 
-With the Stein operator A of :mod:`.stein`, shifted scores
+With the Stein operator A of :mod:`~lazyactive.numerics.discrepancies.stein`, shifted scores
 :math:`\tilde s = \nabla_S \log p - (d-1)x` and :math:`t = \langle\theta, x\rangle`,
 
 .. math:: v(\theta) = E\left[\tilde s(x)\,\sigma(t) + \sigma'(t)\,(\theta - t\,x)\right]
@@ -19,7 +19,8 @@ derivative that holds almost everywhere misses :math:`E[\delta(t)\,x]\langle a,\
 search therefore climbs with :math:`\sigma'` a ramp, while the values it compares in the end are
 exact.
 
-Where the score of the data's own density q is known too, as in :mod:`.stein` only
+Where the score of the data's own density q is known too, as in
+:mod:`~lazyactive.numerics.discrepancies.stein` only
 
 .. math:: v(\theta) = E\left[\sigma(t)\, r(x)\right], \qquad
           r(x) = \nabla_S \log p - \nabla_S \log q

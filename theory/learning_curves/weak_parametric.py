@@ -78,7 +78,9 @@ def weak_parametric(
 
     Examples
     --------
-    >>> round(weak_parametric(15, 1000, "ksd").kl / weak_parametric(15, 1000).kl, 2)
+    >>> from lazyactive.theory.learning_curves import weak_parametric
+    >>> ratio = weak_parametric(15, 1000, "ksd").kl / weak_parametric(15, 1000).kl
+    >>> print(f"{ratio:.2f}")
     1.68
     """
     if objective not in OBJECTIVES:
