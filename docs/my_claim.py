@@ -10,7 +10,7 @@ class FrozenWidth(Claim):
     statement = "The mean of m random neurons misses its limit by (1/(2d) - c_0^2) / m in square."
     source = "the variance of a mean; c_0 is the mean of max(<theta, x>, 0) over the sphere"
     precision = 0.05  # half-width of an interval, over the prediction, that still says something
-    presets = {  # noqa: RUF012
+    presets = {
         "quick": Preset(
             conditions=tuple({"m": m, "d": d} for d in (5, 15) for m in (8, 32, 128)),
             repetitions=20,

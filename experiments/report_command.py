@@ -30,7 +30,7 @@ def report(out: Path) -> None:
       lazyactive verify spectrum-decay --out results
       lazyactive report --out results
     """  # noqa: D301
-    from ._files import write_whole
+    from ..numerics._files import write_whole
     from .claim import load
     from .report_page import page
     from .report_runs import Run, Unreadable, collect
