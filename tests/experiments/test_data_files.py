@@ -230,5 +230,5 @@ def test_any_kind_of_nan_is_refused_without_a_warning(tmp_path):
         # A signalling NaN, which warns when it is converted.
         points[1].view(dtype.replace("f", "u"))[1] = bits
         np.save(path, points)
-        with pytest.raises(ValueError, match="row 1 .* has nan"):
+        with pytest.raises(ValueError, match=r"row 1 .* has nan"):
             read_points(path)
