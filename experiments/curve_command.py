@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+# Beyond these, quadrature takes minutes, or float64 ends.
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e3
 SIZES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 
@@ -96,26 +98,46 @@ def curve_rows(
     Raises
     ------
     ValueError
-        If the weight is zero or not finite, or the penalty or time asks for too many degrees.
+        If the weight is zero, not finite, or too weak or strong, or the penalty or time asks for
+        too many degrees or for numbers beyond float64.
     """
-    from ..theory import learning_curves
+    import numpy as np
 
     if not math.isfinite(w) or w == 0:
         raise ValueError(f"weight must be a finite number other than 0, got {w:g}.")
-    rows = []
-    for n in sorted(set(sizes)):
-        used = penalty or float(learning_curves.sandwich_penalty(w, d, n, alpha))
-        bias, variance = learning_curves.sandwich_terms(w, d, n, used, alpha)
-        row = {
-            "n": n,
-            "penalty": used,
-            "lazy": bias + float(variance),
-            "bias": bias,
-            "variance": float(variance),
-            "weak": float(learning_curves.weak(w, d, n, alpha, penalty)),
-        }
-        if time is not None:
-            row["stopped"] = float(learning_curves.early_stopping(w, d, n, time, alpha))
-        row["active"] = float(learning_curves.parametric_oracle(1, d, n))
-        rows.append(row)
+    if not SMALLEST_WEIGHT <= abs(w) <= LARGEST_WEIGHT:
+        raise ValueError(
+            f"weight must be between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g} in absolute value, "
+            f"got {w:g}."
+        )
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            rows = [_row(w, d, n, alpha, penalty, time) for n in sorted(set(sizes))]
+    except FloatingPointError as error:
+        raise ValueError(f"weight, penalty and time lead beyond float64 ({error}).") from error
+    for row in rows:
+        wrong = [name for name, value in row.items() if name != "n" and not math.isfinite(value)]
+        if wrong:
+            raise ValueError(f"{wrong[0]} can't be computed in float64 for n = {row['n']}.")
     return rows
+
+
+def _row(
+    w: float, d: int, n: int, alpha: int, penalty: float | None, time: float | None
+) -> dict[str, Any]:
+    from ..theory import learning_curves
+
+    used = penalty or float(learning_curves.sandwich_penalty(w, d, n, alpha))
+    bias, variance = learning_curves.sandwich_terms(w, d, n, used, alpha)
+    row = {
+        "n": n,
+        "penalty": used,
+        "lazy": bias + float(variance),
+        "bias": bias,
+        "variance": float(variance),
+        "weak": float(learning_curves.weak(w, d, n, alpha, penalty)),
+    }
+    if time is not None:
+        row["stopped"] = float(learning_curves.early_stopping(w, d, n, time, alpha))
+    row["active"] = float(learning_curves.parametric_oracle(1, d, n))
+    return row

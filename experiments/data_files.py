@@ -117,7 +117,7 @@ def _map(path: Path) -> NDArray:
     _require_points(header.shape)
     order: Literal["F", "C"] = "F" if header.fortran_order else "C"
     source = np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
-    return source if source.dtype in (np.float32, np.float64) else np.array(source, np.float64)
+    return source if source.dtype in (np.float32, np.float64) else _as_doubles(source)
 
 
 def _read_npz(path: Path) -> NDArray:
@@ -144,7 +144,13 @@ def _read_npz(path: Path) -> NDArray:
     except ValueError as error:
         raise _Refused(f"can't be read as an array: {error}") from None
     _require_points(X.shape)
-    return X.astype(np.float64)
+    return _as_doubles(X)
+
+
+def _as_doubles(X: NDArray) -> NDArray[np.float64]:
+    """The numbers as float64; those that are not finite there are refused later."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.asarray(X).astype(np.float64, copy=False)
 
 
 def _require_points(shape: tuple[int, ...]) -> None:
@@ -309,7 +315,7 @@ def _on_sphere(X: NDArray, place: Place, normalize: bool) -> NDArray:
     """The points, normalized on request, or refused if one of them is off the sphere."""
     points = np.empty(X.shape) if normalize else X
     for start in range(0, len(X), BLOCK):
-        block = np.asarray(X[start : start + BLOCK], np.float64)
+        block = _as_doubles(X[start : start + BLOCK])
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             row = int(np.argmin(finite))

@@ -52,3 +52,19 @@ def test_bad_usage(arguments, message):
     result = run(*arguments)
     assert result.exit_code == 2
     assert message in result.output
+
+
+@pytest.mark.parametrize("weight", ["1e4", "-1e6", "1e153", "1e-9", "-1e-300"])
+def test_weights_beyond_reach_are_refused(weight):
+    result = CliRunner().invoke(main, ["curve", "--weight", weight, "--dim", "5"])
+    assert result.exit_code == 2
+    assert "weight must be between 1e-06 and 1000 in absolute value" in result.stderr
+
+
+def test_no_nan_is_printed(monkeypatch):
+    from lazyactive.theory import learning_curves
+
+    monkeypatch.setattr(learning_curves, "weak", lambda *_: float("nan"))
+    result = CliRunner().invoke(main, ["curve", "--weight", "2", "--dim", "5", "--n", "100"])
+    assert result.exit_code == 2
+    assert "weak can't be computed in float64 for n = 100" in result.stderr

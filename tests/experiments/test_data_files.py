@@ -220,3 +220,15 @@ def test_what_is_no_such_file_is_refused(tmp_path):
         with pytest.raises(ValueError) as error:
             read_points(tmp_path / name)
         assert words in str(error.value)
+
+
+def test_any_kind_of_nan_is_refused_without_a_warning(tmp_path):
+    path = tmp_path / "points.npy"
+    for dtype, bits in (("<f4", 0x7FA00000), ("<f8", 0x7FF4000000000000), ("<f2", 0x7D00)):
+        points = np.zeros((3, 2), dtype)
+        points[:, 0] = 1
+        # A signalling NaN, which warns when it is converted.
+        points[1].view(dtype.replace("f", "u"))[1] = bits
+        np.save(path, points)
+        with pytest.raises(ValueError, match=r"row 1 .* has nan"):
+            read_points(path)

@@ -181,6 +181,7 @@ WORDS = st.one_of(
 SEED = ("--seed", st.integers(-2, 2**70).map(str))
 SMALL = st.integers(-1, 6).map(str)
 NUMBER = st.one_of(st.floats().map(str), st.integers(-3, 20).map(str))
+EXTREMES = ("nan", "inf", "0", "-0.0", "1e-300", "1e-9", "-1e4", "1.4e153", "-1e308", "w")
 FOLDER = ("--out", st.sampled_from(["out", "results", "points.csv", "out/deep", "\udcff"]))
 JSON = ("--json", None)
 EXPRESSIONS = st.one_of(
@@ -270,7 +271,8 @@ COMMANDS = {
     "curve": (
         [],
         [
-            ("--weight", NUMBER),
+            # A strong weight in the plane takes half a minute, and does what a weak one does.
+            ("--weight", st.sampled_from(EXTREMES)),
             ("--weight", st.floats(-9, 9).map(str)),
             ("--dim", st.integers(0, 12).map(str)),
             ("--n", st.one_of(NUMBER, st.integers(1, 10**9).map(str))),
