@@ -58,9 +58,9 @@ class MaximumLikelihood(PlantedTraining):
         r"\,[(1 - s_k)^2 \|f^*_k\|^2 + s_k^2\,\dfrac{N(d,k)}{n}]"
     )
     formula_text = (
-        "With moving features the mean KL for J neurons is about J d over 2 n. With frozen ones, at "
-        "weak energies, it is half the sum over degrees k of 1 minus s k, squared, times the squared "
-        "norm of f star k, plus s k squared times N(d, k) over n."
+        "With moving features the mean KL for J neurons is about J d over 2 n. With frozen ones it "
+        "is, at weak energies, half the sum over degrees k of 1 minus s k, squared, times the "
+        "squared norm of f star k, plus s k squared times N(d, k) over n."
     )
     shared_keys = ("method",)
     reported = ("kl", "cross_entropy")

@@ -1,7 +1,7 @@
 r"""What a kernel Stein discrepancy sees of an energy: degree by degree, and of one neuron.
 
 For weak energies f of the data and g of the model it is
-:math:`\mathrm{KSD}^2 = \sum_l\,\rho_l \|f_l - g_l\|^2`. Two cases are exact at any strength. With
+:math:`\mathrm{KSD}^2 = \sum_l \rho_l \|f_l - g_l\|^2`. Two cases are exact at any strength. With
 uniform data and a model of one degree, :math:`g = a \sqrt{N(d,l)}\,P_l`, it is
 :math:`a^2\rho_l`: that tests the eigenvalues. With data of a planted density p and the uniform
 model :math:`\|p_l\|^2` takes the place of :math:`\|f_l\|^2`: that shows how the formula for weak

@@ -22,10 +22,11 @@ SCHEMES = ("light", "dark")
 # The least ratio of luminances of text of any size, by WCAG 2.2, level AA.
 CONTRAST = 4.5
 
+# The width is given: a phone that shows too wide a page makes its own innerWidth larger.
 TOO_WIDE = """
 [...document.querySelectorAll('body *')].filter(e => {
   const box = e.getBoundingClientRect();
-  return box.right > innerWidth + 0.5 && box.width > 0 && !e.closest('.scroll')
+  return box.right > %d + 0.5 && box.width > 0 && !e.closest('.scroll')
 }).map(e => e.tagName + '.' + e.getAttribute('class'))
 """
 NOT_SHOWN = """
@@ -43,6 +44,11 @@ NEXT_FRAME = "new Promise(done => requestAnimationFrame(() => requestAnimationFr
 HIDDEN_ROWS = """
 [...document.querySelectorAll('details td')].filter(
   e => !e.checkVisibility({contentVisibilityAuto: true}) || e.getBoundingClientRect().height === 0
+).length
+"""
+JOINED = """
+[...document.querySelectorAll('section')].filter(
+  e => getComputedStyle(e).breakBefore !== 'page'
 ).length
 """
 FAINT = """
@@ -94,7 +100,7 @@ def main(page: Path, folder: Path) -> list[str]:
                 )
                 features = [{"name": "prefers-color-scheme", "value": scheme}]
                 tab.call("Emulation.setEmulatedMedia", media="", features=features)
-                found = faults_on_screen(tab, scheme)
+                found = faults_on_screen(tab, width, scheme)
                 faults += [f"{screen}, {scheme}: {fault}" for fault in found]
                 shoot(tab, folder / f"{screen}-{scheme}", width, height)
         tab.call("Emulation.clearDeviceMetricsOverride")
@@ -103,13 +109,13 @@ def main(page: Path, folder: Path) -> list[str]:
     return faults
 
 
-def faults_on_screen(tab: Tab, scheme: str) -> list[str]:
+def faults_on_screen(tab: Tab, width: int, scheme: str) -> list[str]:
     """What is too wide, missing, or not to be read."""
     found = []
-    inner, scroll = tab.evaluate("[innerWidth, document.documentElement.scrollWidth]")
-    if scroll > inner:
-        wide = tab.evaluate(TOO_WIDE)
-        found.append(f"the page is {scroll} pixels wide on a screen of {inner}: {wide[:5]}")
+    needed = tab.evaluate("document.documentElement.scrollWidth")
+    wide = tab.evaluate(TOO_WIDE % width)
+    if needed > width or wide:
+        found.append(f"the page is {needed} pixels wide on a screen of {width}: {wide[:5]}")
     if tab.evaluate("document.images.length") == 0:
         found.append("there is no figure")
     found += [f"a figure is not shown: {words}" for words in tab.evaluate(NOT_SHOWN)]
@@ -133,6 +139,8 @@ def faults_on_paper(tab: Tab, path: Path) -> list[str]:
         found.append(f"{hidden} cells of long tables are left out")
     if tab.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)":
         found.append("the ground is not white")
+    if joined := tab.evaluate(JOINED):
+        found.append(f"{joined} sections begin no page of their own")
     n_sections = tab.evaluate("document.querySelectorAll('section').length")
     tab.call("Emulation.setEmulatedMedia", media="", features=features)
     content = base64.b64decode(tab.call("Page.printToPDF", preferCSSPageSize=True)["data"])
