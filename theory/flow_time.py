@@ -89,7 +89,7 @@ class Implementation:
     >>> import numpy as np
     >>> from lazyactive.theory.flow_time import Implementation, gaussian_features
     >>> lazy = Implementation(width=1000, features=gaussian_features(d=15))
-    >>> round(lazy.flow_time(np.full(100, 1e-3)), 6)  # 100 steps of 0.001 are 15 times 1000 times 0.1
+    >>> round(lazy.flow_time(np.full(100, 1e-3)), 6)  # 100 steps of 0.001: 15 times 1000 times 0.1
     1500.0
     >>> lazy.penalty(0.03)
     2e-06

@@ -10,9 +10,9 @@ has mean zero under p; :math:`\operatorname{div}_S h = \operatorname{Tr}(P_x \na
 :math:`E_{x,y\sim\nu}\,u(x,y)` [domingoenrich2021ebm]_, section 4, where A acts in both arguments of
 a zonal kernel :math:`\kappa(\langle x,y\rangle) I`; with :math:`u = \langle x,y\rangle`
 
-.. math:: u(x,y) = \langle\tilde s(x),\tilde s(y)\rangle\,\kappa
-          + \kappa'\langle\tilde s(x), x - u y\rangle + \kappa'\langle\tilde s(y), y - u x\rangle
-          + \kappa''(u^3-u) + \kappa'(d-2+u^2) .
+.. math:: u(x,y) &= \langle\tilde s(x),\tilde s(y)\rangle\,\kappa
+          + \kappa'\langle\tilde s(x), x - u y\rangle + \kappa'\langle\tilde s(y), y - u x\rangle \\
+          &\quad + \kappa''(u^3-u) + \kappa'(d-2+u^2) .
 
 It needs the score alone, and is quadratic in it.
 

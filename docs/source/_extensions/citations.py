@@ -18,9 +18,7 @@ def linked(text: str) -> str:
     return CITATION.sub(lambda match: rf":cite:p:`{match[1]}`{match[2] or ''}", text)
 
 
-def process(
-    app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]
-) -> None:
+def process(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Rewrite a docstring in place."""
     # A citation may be broken over two lines.
     lines[:] = linked("\n".join(lines)).split("\n")

@@ -17,10 +17,12 @@ class MeanOfANeuron(Claim):
     statement = "The mean of a neuron under the density that it makes is -d log Z / dw."
     source = "derived in lazyactive.theory.gibbs"
     reported = ("mean",)
-    presets = {
-        "quick": Preset(GRID, 8, {"n": 20_000}),
-        "paper": Preset(GRID, 32, {"n": 200_000}),
-    }
+
+    def __init__(self):
+        self.presets = {
+            "quick": Preset(GRID, 8, {"n": 60_000}),
+            "paper": Preset(GRID, 32, {"n": 600_000}),
+        }
 
     def predict(self, condition):
         """The mean by quadrature."""
@@ -31,6 +33,7 @@ class MeanOfANeuron(Claim):
     def measure(self, condition, rng, settings):
         """The mean over samples."""
         import numpy as np
+
         from lazyactive.numerics.teachers import PlantedEnergy
 
         teacher = PlantedEnergy.random(1, condition["d"], condition["w"], rng)
@@ -71,6 +74,7 @@ class MeanOfANeuron(Claim):
             ]
             figures.points(axes, WEIGHTS, ratios, label="samples", color=figures.BLUE, marker="o")
             axes.axhline(1, color=figures.GREY, linewidth=0.7)
+            axes.set_xticks(WEIGHTS)
             axes.set_xlabel("weight w")
             axes.set_title(f"$d = {d}$")
         panels[0].set_ylabel("measured / predicted")
