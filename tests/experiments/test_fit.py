@@ -32,7 +32,7 @@ def planted(d, n=400, weight=-4.0):
     return PlantedEnergy(np.eye(1, d), np.array([weight])).sample(n, rng=1)
 
 
-def fit(file, *arguments, out=None, neurons=8):
+def fit(file, *arguments, out=None, neurons=2):
     command = ["fit", file, "--n-neurons", neurons, *arguments]
     command += [] if out is None else ["--out", out]
     return CliRunner().invoke(main, [str(a) for a in command])
@@ -98,6 +98,7 @@ def test_the_summary_is_what_the_models_say(on_the_sphere):
     assert gain["sentence"] in result.stdout
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_models(on_the_sphere, tmp_path):
     _, folder = on_the_sphere
     again = fit(folder / "points.csv", "--normalize", "--seed", 3, out=tmp_path)
@@ -121,7 +122,7 @@ def test_in_other_dimensions_there_are_learning_curves(tmp_path):
     for regime in ("active", "lazy"):
         (last,) = [p for p in curve if p["regime"] == regime and p["n"] == 640]
         assert last["value"] == summary["regimes"][regime]["held_out"]["value"]
-    # Eight frozen neurons in R^5 are no match for a moving one at w = -8.
+    # Two frozen neurons in R^5 are no match for a moving one at w = -8.
     assert summary["active_minus_lazy"]["sentence"].startswith("The active regime wins by")
 
 
