@@ -120,13 +120,12 @@ def _not_run(missing: Sequence[Claim], out: str) -> str:
         f"<li><strong>{escape(claim.name)}</strong>: {escape(claim.statement)}</li>"
         for claim in missing
     ]
-    command = f"lazyactive verify CLAIM --out {shlex.quote(out)}"
     return "\n".join(
         [
             '<section aria-labelledby="not-run">',
             '<h2 id="not-run">Not run yet</h2>',
             _list(items, "plain"),
-            f'<p class="command"><code>{escape(command)}</code></p>',
+            _command(["lazyactive", "verify", "CLAIM", "--out", out]),
             "</section>",
         ]
     )
@@ -219,8 +218,10 @@ def _checks(checks: Sequence[Mapping[str, Any]]) -> str:
     for check in checks:
         interval = check.get("interval")
         found = "none" if interval is None else _ends(interval)
-        if interval is not None and "level" in check:
-            found += f' <span class="level">({escape(str(check["level"]))})</span>'
+        level = str(check.get("level", ""))
+        # A level that says no more than the header is left out.
+        if interval is not None and level not in ("", "interval"):
+            found += f' <span class="level">({escape(level)})</span>'
         rows.append(
             f'<tr role="row"><th role="rowheader" scope="row">{escape(check["name"])}</th>'
             f'<td role="cell" class="rule">{escape(check["statement"])}</td>'
@@ -317,7 +318,14 @@ def _again(run: Run, out: str) -> str:
     data = run.summary
     command = ["lazyactive", "verify", run.name, "--preset", data["preset"]]
     command += ["--seed", str(data["seed"]), "--out", out]
-    return f'<p class="command"><code>{escape(shlex.join(command))}</code></p>'
+    return _command(command)
+
+
+def _command(words: Sequence[str]) -> str:
+    """A command to copy; its options are not broken at their hyphens."""
+    parts = [escape(shlex.quote(word)) for word in words]
+    parts = [f"<span>{part}</span>" if part.startswith("--") else part for part in parts]
+    return f'<p class="command"><code>{" ".join(parts)}</code></p>'
 
 
 def _tally(states: Sequence[str]) -> str:
