@@ -14,7 +14,7 @@ class FrozenWidth(Claim):
         "quick": Preset(
             conditions=tuple({"m": m, "d": d} for d in (5, 15) for m in (8, 32, 128)),
             repetitions=20,
-            settings={"points": 50, "networks": 200},
+            settings={"points": 20, "networks": 200},
         )
     }
 

@@ -105,8 +105,14 @@ def _draw_curve(
             predicted.append((x, float(prediction[quantity])))
     measured.sort()
     predicted.sort()
-    x, intervals = zip(*measured, strict=True) if measured else ((), ())
-    figures.points(axes, x, intervals, label=label, color=color, marker="osD^v"[index % 5])
+    figures.points(
+        axes,
+        [x for x, _ in measured],
+        [interval for _, interval in measured],
+        label=label,
+        color=color,
+        marker="osD^v"[index % 5],
+    )
     line = {"linewidth": 1.0} if abscissa else {"linestyle": "", "marker": "_", "markersize": 14}
     axes.plot([x for x, _ in predicted], [y for _, y in predicted], color=color, **line)
 
@@ -115,9 +121,11 @@ def _scale(
     axes: "Axes", conditions: Sequence[Condition], varying: Sequence[str], abscissa: str | None
 ) -> None:
     """Logarithmic axes where values are positive and wide apart; labels on the conditions."""
+    import numpy as np
+
     from . import figures
 
-    heights = [y for line in axes.lines for y in map(float, line.get_ydata()) if y == y]
+    heights = [y for line in axes.lines for y in np.asarray(line.get_ydata(), float).tolist()]
     logarithmic = _wide(heights)
     if abscissa is None:
         labels = [_label(condition, varying) for condition in conditions]

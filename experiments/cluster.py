@@ -195,7 +195,7 @@ def _measure(
     # What a measurement does with joblib itself stays here, and does not wait for other cells.
     with _ONE_CELL, joblib.parallel_config("sequential"):
         before = numba.get_num_threads()
-        numba.set_num_threads(min(worker.state.nthreads, numba.config.NUMBA_NUM_THREADS))
+        numba.set_num_threads(min(worker.state.nthreads, before))
         try:
             return measure_cell(key, claim, condition, repetition, seed, settings)
         finally:
