@@ -4,6 +4,7 @@ LaTeX is translated by docutils when the pages are built; a formula that it can'
 and warnings are errors.
 """
 
+import re
 from typing import Any
 
 from docutils import nodes
@@ -12,13 +13,17 @@ from sphinx.application import Sphinx
 from sphinx.util.logging import getLogger
 from sphinx.writers.html5 import HTML5Translator
 
+# A function whose argument follows without a parenthesis.
+FUNCTION = re.compile(r"(\\(?:log|sin|cos)\b)(?!\s*(?:[\^_(\[{]|\\left))")
+
 
 def translated(latex: str, node: nodes.Element, *, block: bool) -> str:
     """MathML of a formula, or its LaTeX if there is no telling what it means."""
-    # Where dots belong among operators LaTeX decides, and docutils does not.
-    latex = latex.replace(r"\dots", r"\ldots")
+    # What LaTeX decides and docutils does not: how high dots are, and the space of log p.
+    latex = FUNCTION.sub(r"\1\\,", latex.replace(r"\dots", r"\ldots"))
     try:
-        return latex2mathml.tex2mathml(latex, as_block=block)
+        # The tilde of the keyboard is so low that it strikes out its letter.
+        return latex2mathml.tex2mathml(latex, as_block=block).replace(">~</mo>", ">\u02dc</mo>")
     except Exception as error:  # Of several classes, by version; each is about the formula.
         getLogger(__name__).warning("no MathML: %s in %r", error, latex, location=node)
         return f"<code>{nodes.unescape(latex)}</code>"
