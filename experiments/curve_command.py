@@ -7,6 +7,7 @@ import click
 
 # Beyond these, quadrature takes minutes, or float64 ends.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e3
+SHORTEST_TIME, LONGEST_TIME = 1e-6, 1e6
 SIZES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 
@@ -98,8 +99,8 @@ def curve_rows(
     Raises
     ------
     ValueError
-        If the weight is zero, not finite, or too weak or strong, or the penalty or time asks for
-        too many degrees or for numbers beyond float64.
+        If the weight is zero, not finite, or too weak or strong, the time too short or long, or the
+        penalty asks for too many degrees or for numbers beyond float64.
     """
     import numpy as np
 
@@ -109,6 +110,10 @@ def curve_rows(
         raise ValueError(
             f"weight must be between {SMALLEST_WEIGHT:g} and {LARGEST_WEIGHT:g} in absolute value, "
             f"got {w:g}."
+        )
+    if time is not None and not SHORTEST_TIME <= time <= LONGEST_TIME:
+        raise ValueError(
+            f"time must be between {SHORTEST_TIME:g} and {LONGEST_TIME:g}, got {time:g}."
         )
     try:
         with np.errstate(over="raise", invalid="raise"):

@@ -61,6 +61,13 @@ def test_weights_beyond_reach_are_refused(weight):
     assert "weight must be between 1e-06 and 1000 in absolute value" in result.stderr
 
 
+@pytest.mark.parametrize("time", ["5e-217", "1e-9", "1e9"])
+def test_times_beyond_reach_are_refused(time):
+    result = CliRunner().invoke(main, ["curve", "--weight", "2", "--dim", "5", "--time", time])
+    assert result.exit_code == 2
+    assert "time must be between 1e-06 and 1e+06" in result.stderr
+
+
 def test_no_nan_is_printed(monkeypatch):
     from lazyactive.theory import learning_curves
 
