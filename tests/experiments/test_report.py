@@ -214,7 +214,7 @@ def test_hostile_words_stay_words(fake, tmp_path):
 
 
 def test_a_claim_of_ones_own_is_shown_from_its_summary(fake, tmp_path):
-    claim = fake(name="Of one's own")
+    claim = fake(name="of-ones-own")
     type(claim).formula, type(claim).formula_text = "y = 1", "y is one."
     verify(tmp_path, claim.name)
     del ALL_CLAIMS[claim.name]
@@ -223,7 +223,7 @@ def test_a_claim_of_ones_own_is_shown_from_its_summary(fake, tmp_path):
     assert "No claim of this name is registered here." in page.text
     assert "y is one." in [a.get("aria-label") for a in page.all("div")]
     assert "first" not in page.text
-    assert "lazyactive verify 'Of" not in page.text
+    assert "lazyactive verify of-ones-own" not in page.text
 
 
 def test_an_older_summary_takes_the_formula_from_the_claim(fake, tmp_path):
