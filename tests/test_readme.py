@@ -47,4 +47,4 @@ def test_three_jobs_in_order(tmp_path):
         )
         assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
     assert (tmp_path / "results" / "report.html").stat().st_size > 10_000
-    assert len(list((tmp_path / "results").glob("*/figure.png"))) == 5
+    assert len(list((tmp_path / "results").glob("*/figure.png"))) == 4
