@@ -20,7 +20,7 @@ from ._tiles import (
     TILE,
     add_features,
     inner_products,
-    pack,
+    pack_powers,
     packed_moments,
     times_power,
 )
@@ -81,13 +81,8 @@ def weighted_features(points, neurons, mass, power, w):
     n = lanes(points)
     for s in range(0, TILE, 2 * n):
         a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, neurons, s)
-        p, q = load(mass, s), load(mass, s + n)
-        a0, b0 = times_power(p, a0, power), times_power(q, b0, power)
-        a1, b1 = times_power(p, a1, power), times_power(q, b1, power)
-        a2, b2 = times_power(p, a2, power), times_power(q, b2, power)
-        a3, b3 = times_power(p, a3, power), times_power(q, b3, power)
-        pack(w, s, a0, a1, a2, a3)
-        pack(w, s + n, b0, b1, b2, b3)
+        pack_powers(w, s, load(mass, s), a0, a1, a2, a3, power)
+        pack_powers(w, s + n, load(mass, s + n), b0, b1, b2, b3, power)
 
 
 @kernel

@@ -23,9 +23,8 @@ from ._tiles import (
     TILE,
     add_features,
     inner_products,
-    pack,
+    pack_powers,
     packed_moments,
-    times_power,
 )
 
 # Of log 2, the first 33 binary digits and the rest: multiples of the first are exact.
@@ -61,7 +60,6 @@ def _energy_and_slopes(points, neurons, weights, alpha, u, f):
     """Fill f with m times the energy at a tile, and u with packed max(t, 0)^(alpha - 1)."""
     n = lanes(points)
     one = splat(points.dtype.type(1))
-    power = alpha - 1
     f[:] = 0
     for first in range(0, len(weights), ROWS):
         stop = first + ROWS
@@ -70,12 +68,8 @@ def _energy_and_slopes(points, neurons, weights, alpha, u, f):
             a0, a1, a2, a3, b0, b1, b2, b3 = inner_products(points, theta, s)
             store(f, s, add_features(c, a0, a1, a2, a3, alpha, load(f, s)))
             store(f, s + n, add_features(c, b0, b1, b2, b3, alpha, load(f, s + n)))
-            a0, b0 = times_power(one, a0, power), times_power(one, b0, power)
-            a1, b1 = times_power(one, a1, power), times_power(one, b1, power)
-            a2, b2 = times_power(one, a2, power), times_power(one, b2, power)
-            a3, b3 = times_power(one, a3, power), times_power(one, b3, power)
-            pack(packed, s, a0, a1, a2, a3)
-            pack(packed, s + n, b0, b1, b2, b3)
+            pack_powers(packed, s, one, a0, a1, a2, a3, alpha - 1)
+            pack_powers(packed, s + n, one, b0, b1, b2, b3, alpha - 1)
 
 
 def tilted_moments(

@@ -152,13 +152,13 @@ def store_rows(u, s, v0, v1, v2, v3):
 
 
 @kernel(inline="always")
-def pack(w, s, v0, v1, v2, v3):
-    """Write vectors of `ROWS` rows at s side by side, in the order in which they are used."""
+def pack_powers(w, s, x, t0, t1, t2, t3, power):
+    """Write x times a power of the cosines with `ROWS` neurons at s, in the order of use."""
     n = lanes(w)
-    store(w, ROWS * s, v0)
-    store(w, ROWS * s + n, v1)
-    store(w, ROWS * s + 2 * n, v2)
-    store(w, ROWS * s + 3 * n, v3)
+    store(w, ROWS * s, times_power(x, t0, power))
+    store(w, ROWS * s + n, times_power(x, t1, power))
+    store(w, ROWS * s + 2 * n, times_power(x, t2, power))
+    store(w, ROWS * s + 3 * n, times_power(x, t3, power))
 
 
 @kernel
