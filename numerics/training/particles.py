@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .. import sphere
 from ..streams import StreamedRows
 from .likelihood import Likelihood, optimality_gap, steepest_neurons
-from .validation import folds
+from .validation import ENOUGH_REFERENCE, enough_reference, folds
 
 __all__ = ["Info", "ParticleFit", "State", "fit", "init", "step"]
 
@@ -177,7 +177,8 @@ def _choose_time(
     """Return the flow time with the least validation loss, and whether the loss rose after it."""
     training, held_out = next(folds(len(points), rng))
     batches = _batches(points[training], reference, alpha)
-    validation = Likelihood.of(points[held_out], reference[: 2**16], alpha)
+    few = reference[: min(enough_reference(len(points)), ENOUGH_REFERENCE)]
+    validation = Likelihood.of(points[held_out], few, alpha)
     best = (validation.evaluate(start.neurons, start.weights)[0], 0.0)
     for state, _, _ in _looks(start, batches, 0.0, max_time, len(training)):
         loss, _ = validation.evaluate(state.neurons, state.weights)

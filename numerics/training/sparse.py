@@ -20,7 +20,7 @@ from .._jit import one_thread
 from ..streams import StreamedRows
 from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .loss import Loss, Slope
-from .validation import MIN_ESS, enough_reference, folds
+from .validation import ENOUGH_REFERENCE, MIN_ESS, enough_reference, folds
 
 __all__ = ["Atoms", "SparseFit", "choose_rounds", "fit", "fit_loss", "merge_and_prune", "rounds"]
 
@@ -33,8 +33,6 @@ VIOLATION = 1.02
 TOLERANCE, TRIAL_TOLERANCE = 1e-9, 1e-7
 # The same times the number of points: of n times the loss, what is far below 1 is noise.
 POOLED_TOLERANCE, POOLED_TRIAL_TOLERANCE = 1e-5, 1e-3
-# Reference points beyond which another would not change the choice of a number of atoms.
-ENOUGH_REFERENCE = 2**16
 # Where no reference point is near the data the loss falls for ever.
 INFINITE = 1e6
 # Iterations after which the better of two candidates goes on alone, and the most it can take.

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 N_FOLDS = 5
 # Effective reference points below which a trial fit says nothing about log Z.
 MIN_ESS = 20.0
+# Reference points beyond which another would not change the choice of a number of atoms or a time.
+ENOUGH_REFERENCE = 2**16
 
 
 def folds(
