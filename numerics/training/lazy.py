@@ -164,9 +164,6 @@ def solve(
                 break
             length /= 2
         a, objective = candidate, value
-        if length <= 1e-10:
-            # Rounding hides what is left to gain.
-            break
     return Solution(a, log_z, 1 / float(density @ density), n_iter, gap, tilted)
 
 
@@ -231,7 +228,7 @@ def fit(
         )
         n_iter += solution.n_iter
         _require_enough_reference(solution, at_reference, penalty)
-        if solution.optimality_gap <= TOLERANCE or solution.n_iter < BOUT:
+        if solution.optimality_gap <= TOLERANCE:
             break
         start, tilted = solution.coordinates, solution.tilted
     return LazyFit(
