@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def given_or_new(
-    axes: "Axes | None", size: tuple[float, float], projection: str | None = None
+    axes: "Axes | None",
+    size: tuple[float, float],
+    *,
+    projection: str | None = None,
+    columns: int = 3,
 ) -> Iterator["Axes"]:
     """Yield the given Axes; or new ones in house style, whose figure gets a legend in the end.
 
@@ -23,6 +27,8 @@ def given_or_new(
         Inches of a new figure.
     projection : str, optional
         Of new Axes.
+    columns : int
+        Of the legend.
 
     Raises
     ------
@@ -30,7 +36,7 @@ def given_or_new(
         If `axes` is something else.
     """
     if axes is not None:
-        _check_axes(axes)
+        check_axes(axes)
         yield axes
         return
     with figures.style():
@@ -41,7 +47,7 @@ def given_or_new(
             axes = figure.add_subplot(projection=projection)
             yield axes
             if axes.get_legend_handles_labels()[0]:
-                figure.legend(loc="outside lower center", ncols=3 if size[0] > 5 else 2)
+                figure.legend(loc="outside lower center", ncols=columns)
             # Ticks are made when they are drawn first, in the style of that moment.
             figure.draw_without_rendering()
         except BaseException:
@@ -49,10 +55,9 @@ def given_or_new(
             raise
 
 
-def _check_axes(axes: Any) -> None:
+def check_axes(axes: Any) -> None:
+    """Refuse what is no Axes, an array of several for instance, with a ValueError."""
     from matplotlib.axes import Axes
 
     if not isinstance(axes, Axes):
-        raise ValueError(
-            f"axes must be one Axes of matplotlib, but it is {type(axes).__name__}."
-        )  # fmt: skip
+        raise ValueError(f"axes must be one Axes of matplotlib, but it is {type(axes).__name__}.")

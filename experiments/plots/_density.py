@@ -23,6 +23,13 @@ MOST_DECADES, LEAST_DECADES = 4.0, 0.3
 MOST_NEURONS, FEW = 60, 32
 
 
+# Markers, colours and labels of neurons by whether they attract.
+KINDS = {
+    True: ("o", ATTRACTS, "neurons that attract"),
+    False: ("D", REPELS, "neurons that repel"),
+}
+
+
 class Neurons(NamedTuple):
     r"""The strongest neurons of a model, the strongest first.
 
@@ -47,11 +54,6 @@ class Neurons(NamedTuple):
     def few(self) -> bool:
         """Whether there is room to draw them large."""
         return self.n_all <= FEW
-
-    @property
-    def colors(self) -> list[str]:
-        """One to a neuron."""
-        return [str(color) for color in np.where(self.attract, ATTRACTS, REPELS)]
 
 
 def density_norm(*models: "ShallowEBM") -> "LogNorm":
@@ -148,10 +150,16 @@ def strongest(model: "ShallowEBM") -> Neurons:
     )
 
 
-def draw_points(axes: "Axes", x: NDArray, y: NDArray, n: int, label: str = "points") -> None:
-    """Dots with light halos, smaller if there are n of them in all."""
+def densest(model: "ShallowEBM") -> NDArray:
+    """Where the density is largest, on a grid: a unit vector."""
+    nodes, _ = sphere.sphere_rule(64)
+    return nodes[np.argmax(model.score_samples(nodes))]
+
+
+def draw_points(axes: "Axes", x: NDArray, y: NDArray, n: int) -> None:
+    """Dots with light halos, the smaller the more points there are, of which n may be hidden."""
     size = float(np.clip(35 / math.sqrt(max(n, 1)), 1.2, 3.0))
-    for color, factor, name in (("white", 1.5, "_"), (POINT, 1.0, label)):
+    for color, factor, name in (("white", 1.5, "_"), (POINT, 1.0, "points")):
         axes.plot(
             x, y, "o", color=color, markersize=factor * size, markeredgewidth=0, alpha=0.7,
             zorder=5, label=name,
@@ -170,14 +178,3 @@ def draw_bar(figure: "Figure", scale: "ScalarMappable", ax: Any) -> None:
         label_powers(bar.ax.xaxis, norm.vmin, norm.vmax)
     bar.set_label("density (uniform: 1)")
     bar.outline.set_linewidth(0.6)
-
-
-def legend_handles(points: str = "points") -> list[Any]:
-    """Entries of a legend for pictures without labels of their own."""
-    from matplotlib.lines import Line2D
-
-    entries = ((POINT, points), (ATTRACTS, "neurons that attract"), (REPELS, "neurons that repel"))
-    return [
-        Line2D([], [], linestyle="", marker="o", color=color, label=label)
-        for color, label in entries
-    ]

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .. import sphere_view as sphere
-from ..movie_scene import ATTRACTS, REPELS, colormap
+from ..movie_scene import colormap
 from . import _density
-from ._axes import given_or_new
+from ._axes import check_axes, given_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +86,7 @@ def plot_map(
     latitudes = np.pi * (np.arange(n + 1) / n - 0.5)
     middles = np.meshgrid(_between(longitudes), _between(latitudes))
     density = np.exp(model.score_samples(sphere.globe(*middles).reshape(-1, 3)))
-    with given_or_new(axes, (5.6, 3.7), "mollweide") as drawn:
+    with given_or_new(axes, (5.6, 3.7), projection="mollweide") as drawn:
         unit = unit or 1.0
         mesh = drawn.pcolormesh(
             unit * longitudes, unit * latitudes, density.reshape(n, 2 * n), norm=norm,
@@ -106,14 +106,14 @@ def _unit(axes: "Axes") -> float:
     """In which unit Axes measure angles, in parts of a radian."""
     from matplotlib.projections.geo import AitoffAxes, HammerAxes, MollweideAxes
 
+    check_axes(axes)
     if isinstance(axes, (AitoffAxes, HammerAxes, MollweideAxes)):
         return 1.0
-    name = getattr(axes, "name", type(axes).__name__)
-    if name == "rectilinear":
+    if axes.name == "rectilinear":
         return 180 / np.pi
     raise ValueError(
         'axes must be rectangular Axes, or have projection="mollweide", "hammer" or "aitoff", '
-        f"but it is {name}."
+        f"but it is {axes.name}."
     )
 
 
@@ -140,11 +140,8 @@ def _neurons(axes: "Axes", neurons: _density.Neurons, unit: float) -> None:
     x, y = sphere.longitude_latitude(neurons.directions)
     largest = LARGEST if neurons.few else LARGEST_OF_MANY
     areas = np.maximum(largest * neurons.masses, SMALLEST)
-    kinds = (
-        (neurons.attract, "o", ATTRACTS, "neurons that attract"),
-        (~neurons.attract, "D", REPELS, "neurons that repel"),
-    )
-    for chosen, marker, color, label in kinds:
+    for attract, (marker, color, label) in _density.KINDS.items():
+        chosen = neurons.attract == attract
         if chosen.any():
             axes.scatter(
                 unit * x[chosen], unit * y[chosen], s=areas[chosen], marker=marker, color=color,
