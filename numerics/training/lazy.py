@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
-from ..sampling.reweighting import LogPartition, PartitionFunctionError
+from ..sampling.reweighting import MIN_ESS, LogPartition, PartitionFunctionError
 from ..streams import StreamedRows, blocks
 from .frozen_features import FrozenFeatures
-from .validation import MIN_ESS, enough_reference, folds
+from .validation import enough_reference, folds
 
 __all__ = [
     "FrozenFeatures",
