@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics._files import BROKEN_ARCHIVE, parse_array, read_header
+from .sphere_view import globe
 
 SUFFIXES = (".npy", ".npz", ".csv")
 LATITUDE, LONGITUDE = ("lat", "latitude"), ("lon", "longitude", "lng", "long")
@@ -278,14 +279,7 @@ def _unit_vectors(degrees: NDArray, place: Place) -> NDArray:
                 f"{column[row]:g} in {place(row)}"
             )
     latitude, longitude = np.radians(degrees).T
-    return np.stack(
-        [
-            np.cos(latitude) * np.cos(longitude),
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-        ],
-        axis=1,
-    )
+    return globe(longitude, latitude)
 
 
 def _number(text: str, line: int, title: str) -> float:

@@ -82,10 +82,12 @@ def points(
     color: str,
     marker: str,
     shift: float = 1.0,
+    joined: bool = False,
 ) -> None:
     """Measured means with their intervals; an unbounded interval is drawn without a bar.
 
     The factor ``shift`` moves points sideways, so that bars at one abscissa don't hide each other.
+    Thin lines join the points on request.
     """
     y = [interval.value for interval in intervals]
     bars = [
@@ -96,7 +98,9 @@ def points(
         [shift * value for value in x],
         y,
         bars,
-        fmt=marker,
+        marker=marker,
+        linestyle="-" if joined else "none",
+        linewidth=0.8,
         color=color,
         label=label,
         capsize=2,

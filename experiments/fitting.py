@@ -28,6 +28,7 @@ __all__ = [
     "projections",
     "sentence",
     "split",
+    "strongest_direction",
     "summary",
     "table",
 ]
@@ -247,12 +248,9 @@ def projections(
     None if all weights are zero. A model that can't be sampled is reported and left out.
     """
     owner = next(iter(fits))
-    model = fits[owner].model
-    masses = np.abs(model.weights_) * np.linalg.norm(model.neurons_, axis=1) ** model.alpha
-    strongest = model.neurons_[np.argmax(masses)]
-    if not masses.any():
+    direction = strongest_direction(fits[owner].model)
+    if direction is None:
         return None
-    direction = strongest / np.linalg.norm(strongest)
     sampled = {}
     for regime, one in fits.items():
         try:
@@ -260,6 +258,15 @@ def projections(
         except PartitionFunctionError as error:
             report(f"No samples of the {regime} model in the figure: {error}")
     return Projections(owner, direction, held_out @ direction, sampled)
+
+
+def strongest_direction(model: ShallowEBM) -> NDArray | None:
+    """The unit vector along the neuron with the largest mass; None if all masses are zero."""
+    masses = np.abs(model.weights_) * np.linalg.norm(model.neurons_, axis=1) ** model.alpha
+    if not masses.any():
+        return None
+    strongest = model.neurons_[np.argmax(masses)]
+    return strongest / np.linalg.norm(strongest)
 
 
 def _numbers(one: Fit) -> dict[str, Any]:

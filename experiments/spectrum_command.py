@@ -2,11 +2,16 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import _console
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from .spectrum import Spectrum
 
 
 def _list_kernels(ctx: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -93,7 +98,7 @@ def spectrum(
       lazyactive spectrum "deep-ntk(3)" --dim 3 --max-degree 60
       lazyactive spectrum "exp(t)*t**2" --dim 5 --json | jq .degrees[2].quadrature
     """  # noqa: D301
-    from . import report, spectrum_figure, spectrum_table
+    from . import report, spectrum_table
     from . import spectrum as spectra
 
     try:
@@ -122,7 +127,7 @@ def spectrum(
             err=True,
         )
     data = spectrum_table.summary(result)
-    _console.draw(partial(spectrum_figure.draw, result), folder)
+    _console.draw(partial(_draw, result), folder)
     spectrum_table.write(folder, data)
     if as_json:
         click.echo(report.to_json(data))
@@ -130,6 +135,15 @@ def spectrum(
         click.echo(f"{spectrum_table.header(result)}\n")
         click.echo(f"{spectrum_table.table(result)}\n")
         click.echo(f"written to {click.format_filename(folder)}")
+
+
+def _draw(result: "Spectrum", figure: "Figure") -> None:
+    from . import plots
+
+    figure.set_size_inches(4.6, 4.2)
+    axes = plots.plot_spectrum(result, figure.add_subplot())
+    if axes.lines:
+        figure.legend(loc="outside lower center", ncols=2)
 
 
 def _bad_kernel(error: ValueError) -> click.BadParameter:

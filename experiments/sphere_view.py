@@ -87,32 +87,72 @@ def disc_points(size: int, view: Array) -> tuple[NDArray[np.bool_], Array]:
     return inside, np.stack([x, y, depth], axis=1) @ view
 
 
-def graticule(tilt: float = 25.0, every: int = 30, n_points: int = 181) -> list[Array]:
-    """The half of a net of meridians and parallels that is in front, as lines of shape (k, 2).
+def globe(longitude: Array, latitude: Array) -> Array:
+    r"""Points by longitude and latitude in radians: shape (n, 3), the north pole on the third axis.
 
-    The net's north pole is up, tilted by so many degrees towards the viewer.
+    They are :math:`(\cos\phi\cos\lambda, \cos\phi\sin\lambda, \sin\phi)`.
     """
-    angle = np.linspace(-np.pi, np.pi, 2 * n_points)
-    latitude = np.linspace(-np.pi / 2, np.pi / 2, n_points)
+    radius = np.cos(latitude)
+    return np.stack(
+        [radius * np.cos(longitude), radius * np.sin(longitude), np.sin(latitude)], axis=-1
+    )
+
+
+def longitude_latitude(points: Array) -> tuple[Array, Array]:
+    """Longitude in [-pi, pi] and latitude of points (n, 3) that are not zero."""
+    x, y, z = points.T
+    return np.arctan2(y, x), np.arctan2(z, np.hypot(x, y))
+
+
+def upright_view(toward: Array) -> Array:
+    """The rotation that looks from a unit vector, with the third axis upward where it can be."""
+    for axis in np.eye(3)[[2, 0]]:
+        up = _in_plane(axis, toward)
+        if np.linalg.norm(up) > 1e-3:
+            break
+    up = up / np.linalg.norm(up)
+    return np.stack([np.cross(up, toward), up, toward])
+
+
+def net(view: Array, every: int = 30, n_points: int = 181) -> list[Array]:
+    """Meridians and parallels about the third axis, as far as they are in front.
+
+    Parameters
+    ----------
+    view : ndarray of shape (3, 3)
+    every : int
+        Degrees from one line to the next.
+    n_points : int
+        On half a circle.
+
+    Returns
+    -------
+    list of ndarrays of shape (k, 2)
+    """
+    around = np.linspace(-np.pi, np.pi, 2 * n_points)
+    between = np.linspace(-np.pi / 2, np.pi / 2, n_points)
     lines = [
-        _on_net(np.full_like(latitude, longitude), latitude)
+        globe(np.full_like(between, longitude), between)
         for longitude in np.radians(np.arange(0, 360, every))
     ]
     lines += [
-        _on_net(angle, np.full_like(angle, height))
-        for height in np.radians(np.arange(-90 + every, 90, every))
+        globe(around, np.full_like(around, latitude))
+        for latitude in np.radians(np.arange(-90 + every, 90, every))
     ]
-    sine, cosine = np.sin(np.radians(tilt)), np.cos(np.radians(tilt))
-    rotation = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
     pieces = []
     for line in lines:
-        seen = line @ rotation.T
+        seen = project(line, view)
         front = seen[:, 2] >= 0
-        starts = np.flatnonzero(np.diff(front)) + 1
-        for piece in np.split(seen, starts):
+        for piece in np.split(seen, np.flatnonzero(np.diff(front)) + 1):
             if len(piece) > 1 and piece[0, 2] >= 0:
                 pieces.append(piece[:, :2])
     return pieces
+
+
+def graticule(tilt: float = 25.0) -> list[Array]:
+    """A net whose north pole is up, tilted by so many degrees towards the viewer."""
+    sine, cosine = np.sin(np.radians(tilt)), np.cos(np.radians(tilt))
+    return net(np.array([[0, 1, 0], [-sine, 0, cosine], [cosine, 0, sine]]))
 
 
 def arrows(
@@ -192,18 +232,6 @@ def log_density(X: Array, neurons: Array, weights: Array, alpha: int) -> Array:
     from ..numerics.features import energy
 
     return -energy(X, neurons, weights, alpha) - log_partition(neurons, weights, alpha)
-
-
-def _on_net(longitude: Array, latitude: Array) -> Array:
-    """Points whose second coordinate is the height above the equator."""
-    return np.stack(
-        [
-            np.cos(latitude) * np.sin(longitude),
-            np.sin(latitude),
-            np.cos(latitude) * np.cos(longitude),
-        ],
-        axis=1,
-    )
 
 
 def _even_points(n: int) -> Array:

@@ -173,7 +173,8 @@ class ShallowEBM(DensityMixin, BaseEstimator):
         ValueError
             If a parameter is out of range or the points are not on the sphere.
         PartitionFunctionError
-            If log Z of the fitted energy can't be estimated.
+            If log Z of the fitted energy can't be estimated; `lazy.ReferenceTooSmallError` if the
+            reference points can't carry a lazy fit.
         """
         self._check_parameters()
         rng = _generator(self.random_state)

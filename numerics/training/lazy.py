@@ -14,18 +14,27 @@ smallest penalty in reach are left out: what remains is about as large as the ef
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve
 
+from ..sampling.reweighting import MIN_ESS, LogPartition, PartitionFunctionError
 from ..streams import StreamedRows, blocks
 from .frozen_features import FrozenFeatures
-from .validation import MIN_ESS, enough_reference, folds
+from .validation import enough_reference, folds
 
-__all__ = ["FrozenFeatures", "LazyFit", "Solution", "fit", "solve", "tilt"]
+__all__ = [
+    "FrozenFeatures",
+    "LazyFit",
+    "ReferenceTooSmallError",
+    "Solution",
+    "fit",
+    "solve",
+    "tilt",
+]
 
 BLOCK = 4096
 CACHE = 2**17
@@ -36,8 +45,25 @@ PATH_START = 16.0
 PATH_LENGTH = 24
 PATIENCE = 2
 TOLERANCE = 1e-7
+# Newton steps between two looks at the reference, and how often.
+BOUT, N_BOUTS = 10, 10
 # Validation points beyond which another fold would not move the flat optimum.
 ENOUGH = 2000
+
+
+class ReferenceTooSmallError(PartitionFunctionError):
+    """Raised when the reference can't carry the fitted energy, whose log Z then means nothing.
+
+    The floor is the number of degrees of freedom of the fit.
+    """
+
+    def __init__(self, estimate: LogPartition, min_ess: float):
+        super().__init__(estimate, min_ess)
+        self.args = (
+            f"The reference is too small for this fit: its weights are worth {estimate.ess:.0f} "
+            f"points, fewer than the fit's {min_ess:.0f} degrees of freedom; use a larger penalty "
+            "or n_reference.",
+        )
 
 
 class LazyFit(NamedTuple):
@@ -50,14 +76,23 @@ class LazyFit(NamedTuple):
     optimality_gap: float
 
 
+class Tilt(NamedTuple):
+    """Log Z on a reference, the normalized weights of its points (M,), their mean features (p,)."""
+
+    log_partition: float
+    density: NDArray
+    mean: NDArray
+
+
 class Solution(NamedTuple):
-    """Coordinates (p,), log Z on the reference and its effective size, steps, optimality gap."""
+    """Coordinates (p,), log Z on the reference and its effective size, steps, gap, and the tilt."""
 
     coordinates: NDArray
     log_partition: float
     ess: float
     n_iter: int
     optimality_gap: float
+    tilted: Tilt
 
 
 def solve(
@@ -70,6 +105,7 @@ def solve(
     max_iter: int = 100,
     log_weights: NDArray | float = 0.0,
     precondition: Callable[[NDArray], NDArray] | None = None,
+    tilted: Tilt | None = None,
 ) -> Solution:
     """Minimize the penalized negative log-likelihood by Newton's method.
 
@@ -97,6 +133,8 @@ def solve(
         constant, which is then missing in log Z.
     precondition : callable, optional
         Applies the inverse of an approximate second derivative.
+    tilted : Tilt, optional
+        The reference tilted at the start, if it is known.
 
     Returns
     -------
@@ -106,7 +144,7 @@ def solve(
         diagonal = spectrum + penalty
         precondition = functools.partial(np.multiply, 1 / diagonal)
     a = np.zeros(len(moments)) if start is None else start
-    log_z, density, mean = tilt(reference, a, log_weights)
+    log_z, density, mean = tilted = tilted or tilt(reference, a, log_weights)
     objective = moments @ a + log_z + penalty / 2 * a @ a
     # The slack is rounding: near the optimum the gain is below the digits of the value.
     slack = 1e-13 if reference.dtype == np.float64 else 1e-9
@@ -120,13 +158,13 @@ def solve(
         length = 1.0
         while length > 1e-10:
             candidate = a + length * step
-            log_z, density, mean = tilt(reference, candidate, log_weights)
+            log_z, density, mean = tilted = tilt(reference, candidate, log_weights)
             value = moments @ candidate + log_z + penalty / 2 * candidate @ candidate
             if value <= objective + 1e-4 * length * slope + slack:
                 break
             length /= 2
         a, objective = candidate, value
-    return Solution(a, log_z, 1 / float(density @ density), n_iter, gap)
+    return Solution(a, log_z, 1 / float(density @ density), n_iter, gap, tilted)
 
 
 def fit(
@@ -158,6 +196,11 @@ def fit(
     Returns
     -------
     LazyFit
+
+    Raises
+    ------
+    ReferenceTooSmallError
+        If the weights of the reference are worth fewer points than the fit has degrees of freedom.
     """
     features = FrozenFeatures.of(neurons, alpha)
     splits = [] if penalty is not None else [held_out for _, held_out in folds(len(X), rng, ENOUGH)]
@@ -171,11 +214,27 @@ def fit(
         )
     if start is not None:
         precondition = _curvature(at_reference, start, penalty)
-    solution = solve(mean, at_reference, spectrum, penalty, start, precondition=precondition)
+    n_iter, tilted = 0, None
+    for _ in range(N_BOUTS):
+        solution = solve(
+            mean,
+            at_reference,
+            spectrum,
+            penalty,
+            start,
+            max_iter=BOUT,
+            precondition=precondition,
+            tilted=tilted,
+        )
+        n_iter += solution.n_iter
+        _require_enough_reference(solution, at_reference, penalty)
+        if solution.optimality_gap <= TOLERANCE:
+            break
+        start, tilted = solution.coordinates, solution.tilted
     return LazyFit(
         features.output_weights(solution.coordinates),
         penalty,
-        solution.n_iter,
+        n_iter,
         solution.optimality_gap <= TOLERANCE,
         solution.optimality_gap,
     )
@@ -193,22 +252,24 @@ def _choose_penalty(
 
     The solution is that of one fold, from which that for all data is not far.
     """
-    at_reference = at_reference[: enough_reference(n)]
+    # Tilted weights fit the noise of their own reference points: others say what log Z is.
+    half = min(enough_reference(n), len(at_reference) // 2)
+    fresh, at_reference = at_reference[half : 2 * half], at_reference[:half]
     splits = [
         ((n * mean - size * held_out) / (n - size), held_out, n - size, size)
         for size, held_out in zip(sizes, held_out_means, strict=True)
     ]
-    starts: list[NDArray | None] = [None] * len(splits)
+    starts: Sequence[Solution | None] = [None] * len(splits)
     losses: list[float] = []
     best = None
     for k in range(PATH_LENGTH):
-        loss = 0.0
         # The folds and neighbours on the path differ little in their curvature.
         precondition = None
         if starts[0] is not None:
             penalty = PATH_START / splits[0][2] / 2**k
-            precondition = _curvature(at_reference, starts[0], penalty)
-        for i, (moments, held_out, n_training, n_held_out) in enumerate(splits):
+            precondition = _curvature(at_reference, starts[0].coordinates, penalty)
+        solutions = []
+        for start, (moments, _, n_training, _) in zip(starts, splits, strict=True):
             # Every fold has the same penalty times its number of training points.
             penalty = PATH_START / n_training / 2**k
             solution = solve(
@@ -216,33 +277,49 @@ def _choose_penalty(
                 at_reference,
                 spectrum,
                 penalty,
-                starts[i],
+                start.coordinates if start else None,
                 tol=1e-4,
                 precondition=precondition,
+                tilted=start.tilted if start else None,
             )
-            if solution.ess < MIN_ESS:
-                loss = np.inf
-                break
-            starts[i] = solution.coordinates
-            loss += n_held_out * (held_out @ solution.coordinates + solution.log_partition)
-        losses.append(loss)
+            solutions.append(solution)
+        starts = solutions
+        losses.append(_validation_loss(splits, [one.coordinates for one in solutions], fresh))
         if k == int(np.argmin(losses)):
-            best = starts[0]
+            best = solutions[0].coordinates
         if k - int(np.argmin(losses)) >= PATIENCE:
             break
     return PATH_START / n / 2 ** int(np.argmin(losses)), best
 
 
-def tilt(
-    reference: NDArray, a: NDArray, log_weights: NDArray | float = 0.0
-) -> tuple[float, NDArray, NDArray]:
+def _validation_loss(
+    splits: list[tuple[NDArray, NDArray, int, int]], solutions: list[NDArray], fresh: NDArray
+) -> float:
+    """Return the loss of all held-out points; infinite where fresh points can't tell log Z."""
+    loss = 0.0
+    # One pass over the fresh points for all folds.
+    energies = fresh @ np.stack(solutions, axis=1).astype(fresh.dtype)
+    for (_, held_out, _, n_held_out), a, energy in zip(splits, solutions, energies.T, strict=True):
+        log_z, density = _normalize(-energy)
+        if 1 / float(density @ density) < MIN_ESS:
+            return np.inf
+        loss += n_held_out * (held_out @ a + log_z)
+    return loss
+
+
+def tilt(reference: NDArray, a: NDArray, log_weights: NDArray | float = 0.0) -> Tilt:
     """Return log Z, the normalized weights of the reference points, and their mean features."""
-    log_density = log_weights - reference @ a.astype(reference.dtype)
+    log_z, density = _normalize(log_weights - reference @ a.astype(reference.dtype))
+    return Tilt(log_z, density, _average(density, reference))
+
+
+def _normalize(log_density: NDArray) -> tuple[float, NDArray]:
+    """Return the logarithm of the mean density of the reference points, and their weights."""
     highest = float(log_density.max())
     density = np.exp(log_density.astype(np.float64) - highest)
     total = density.sum()
     density /= total
-    return float(np.log(total / len(reference)) + highest), density, _average(density, reference)
+    return float(np.log(total / len(density)) + highest), density
 
 
 def _average(weights: NDArray, features: NDArray) -> NDArray:
@@ -275,14 +352,38 @@ def _mean_features(
     return sums.sum(axis=0) / len(X), sums[:-1] / np.maximum(sizes, 1)
 
 
+def _require_enough_reference(solution: Solution, reference: NDArray, penalty: float) -> None:
+    r"""Refuse a fit that has as many degrees of freedom as its reference is worth points.
+
+    They are :math:`\mathrm{tr}\, C (C + \lambda)^{-1}`, with C the covariance of the features in
+    the model: no more than directions. Their ratio to the points is by how much log Z is too small
+    to leading order, as in a fit to as many data.
+    """
+    p = len(solution.coordinates)
+    if solution.ess >= p:
+        return
+    # Rounding may leave eigenvalues below zero.
+    variances = np.maximum(np.linalg.eigvalsh(_covariance(reference, solution.coordinates)), 0)
+    freedom = float(np.sum(variances / (variances + penalty)))
+    if solution.ess < freedom:
+        se = float(np.sqrt(1 / solution.ess - 1 / len(reference)))
+        estimate = LogPartition(solution.log_partition, se, solution.ess)
+        raise ReferenceTooSmallError(estimate, freedom)
+
+
 def _curvature(reference: NDArray, a: NDArray, penalty: float) -> Callable[[NDArray], NDArray]:
     """Return the inverse of the second derivative at a, from a part of the reference."""
+    second = _covariance(reference, a)
+    second[np.diag_indices_from(second)] += penalty
+    return functools.partial(cho_solve, cho_factor(second))
+
+
+def _covariance(reference: NDArray, a: NDArray) -> NDArray:
+    """Return the covariance of the features in the model at a, from a part of the reference."""
     rows = reference[: max(N_CURVATURE, CURVATURE_RATIO * len(a))]
     _, density, mean = tilt(rows, a)
     weighted = rows * density.astype(rows.dtype)[:, None]
-    covariance = (rows.T @ weighted).astype(np.float64) - np.outer(mean, mean)
-    covariance[np.diag_indices_from(covariance)] += penalty
-    return functools.partial(cho_solve, cho_factor(covariance))
+    return (rows.T @ weighted).astype(np.float64) - np.outer(mean, mean)
 
 
 def _newton_step(

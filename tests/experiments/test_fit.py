@@ -210,15 +210,6 @@ def test_summary_without_a_certificate_is_json():
 # Figures
 
 
-def test_the_view_has_the_third_axis_upward():
-    for toward in ([0.6, 0.0, 0.8], [0.0, 0.0, 1.0], [0.0, 0.0, -1.0]):
-        view = fit_figure._view(np.array(toward))
-        assert np.abs(view @ view.T - np.eye(3)).max() < 1e-15
-        assert np.linalg.det(view) == pytest.approx(1)
-        assert view[2].tolist() == toward
-    assert (fit_figure._view(np.array([0.6, 0.0, 0.8])) @ [0, 0, 1])[1] > 0
-
-
 def test_a_model_without_neurons_can_be_drawn():
     idle = made([0.0, 0.0], neurons_=np.zeros((1, 3)), weights_=np.zeros(1))
     figure = Figure()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lazyactive.experiments import figures, spectrum_figure
 from lazyactive.experiments.cli import main
 from lazyactive.experiments.profiles import measured_profile
 from lazyactive.experiments.spectrum import compute, resolve, slug
@@ -231,35 +230,6 @@ def test_no_two_expressions_share_a_folder():
     names = {slug(resolve(text), 3) for text in ("t + 1", "t - 1", "t*exp(t)", "t**exp(t)")}
     assert len(names) == 4
     assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789.-") for name in names)
-
-
-def test_the_figure_shows_eigenvalues_by_decimal_exponents():
-    with figures.style():
-        from matplotlib.figure import Figure
-
-        figure = Figure()
-        spectrum = compute(resolve("arc-cosine(1)"), 8, 6)
-        spectrum_figure.draw(spectrum, figure)
-        lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
-        even = lines["exact, even $k$"]
-        # Continued to 20 d; zeros of odd degree are not on the axis.
-        assert even.get_xdata().tolist() == list(range(2, 161, 2))
-        expected = kernels.log_eigenvalues(spectrum.kernel, 8, 160)[2::2] / math.log(10)
-        np.testing.assert_allclose(even.get_ydata(), expected, rtol=1e-12)
-        asymptote = next(line for label, line in lines.items() if "(k +3)" in label)
-        # With k + d/2 - 1 in place of k, corrections are of relative order (d/k)^2.
-        assert abs(asymptote.get_ydata()[-1] - expected[-1]) < 0.005
-
-
-def test_a_figure_of_unresolved_eigenvalues_shows_bounds():
-    with figures.style():
-        from matplotlib.figure import Figure
-
-        figure = Figure()
-        spectrum_figure.draw(compute(resolve("t**2"), 3, 5), figure)
-        containers = {c.get_label(): c for c in figure.axes[0].containers}
-        assert containers["quadrature"].lines[0].get_xdata().tolist() == [2]
-        assert containers["bound by quadrature"].lines[0].get_xdata().tolist() == [1, 3, 4, 5]
 
 
 @pytest.mark.parametrize("degree", [0, 1])

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -118,6 +120,36 @@ def test_float32_features_give_the_solution_of_float64(problem):
     left -= objective(best.coordinates, moments, reference, 1e-3)
     # The certificate, and rounding of features of size 0.1 at 1e-7.
     assert 0 <= left <= 1e-9 + 1e-8
+
+
+@pytest.fixture(scope="module")
+def starved():
+    """More directions than a small reference can carry, and exact samples of a planted energy."""
+    rng = np.random.default_rng(0)
+    teacher = PlantedEnergy(np.eye(2, 10), np.array([8.0, 8.0]))
+    reference, neurons = sphere.uniform(1000, 10, rng), sphere.uniform(300, 10, rng)
+    return teacher.sample(300, rng), teacher.sample(5000, rng), reference, neurons
+
+
+def test_penalty_does_not_fit_the_noise_of_a_small_reference(starved):
+    X, held_out, reference, neurons = starved
+    result = lazy.fit(X, reference, neurons, 1, np.random.default_rng(1))
+    assert result.converged
+    energy = features.energy(sphere.uniform(2**17, 10, rng=2), neurons, result.weights)
+    log_z = np.log(np.mean(np.exp(-energy)))
+    score = -features.energy(held_out, neurons, result.weights).mean() - log_z
+    # The uniform density has 0. Were log Z taken from the points that are fitted, it would be -0.3.
+    assert score > 0.1
+
+
+@pytest.mark.parametrize("penalty", [1e-7, 1e-9])
+def test_reference_that_is_too_small_is_named(starved, penalty):
+    X, _, reference, neurons = starved
+    with pytest.raises(lazy.ReferenceTooSmallError, match="larger penalty or n_reference") as info:
+        lazy.fit(X, reference, neurons, 1, np.random.default_rng(1), penalty)
+    again = pickle.loads(pickle.dumps(info.value))
+    assert str(again) == str(info.value)
+    assert again.estimate.ess < again.min_ess <= 300
 
 
 def fitted_kl(width, n, w, seed):

@@ -7,29 +7,60 @@ import numpy as np
 import sympy
 from numpy.typing import NDArray
 
-from ..theory import kernels
-from ..theory.kernels import DeepNTK, Kernel
-from .figures import BLUE, GREEN, GREY, ORANGE, VERMILION
-from .spectrum import Spectrum
+from ...theory import kernels
+from ...theory.kernels import DeepNTK, Kernel
+from ..figures import BLUE, GREEN, GREY, ORANGE, VERMILION
+from ..spectrum import Spectrum
+from ._axes import given_or_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _MOST_POINTS = 40
 _LN10 = math.log(10)
 
 
-def draw(spectrum: Spectrum, figure: "Figure") -> None:
-    """Draw eigenvalues against degree, both in powers; degree 0 is in the title.
+def plot_spectrum(spectrum: Spectrum, axes: "Axes | None" = None) -> "Axes":
+    r"""Draw eigenvalues against degree, both in powers; degree 0 is in the title.
 
     Decimal exponents are drawn, not eigenvalues, since these may lie below the smallest float.
     Eigenvalues that parity makes zero have no place here; one that quadrature can't tell from
     zero is drawn as a bound. The exact curve is continued to degree 20 d, where the asymptote has
     set in.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        What ``spectrum.compute`` returns.
+    axes : Axes, optional
+        With a linear vertical axis, on which the eigenvalue :math:`\mu_k` is at
+        :math:`\log_{10} \mu_k`. By default new ones, in a new figure with a legend.
+
+    Returns
+    -------
+    Axes
+        What is drawn has labels for ``axes.legend()``.
+
+    Raises
+    ------
+    ValueError
+        If `spectrum` is something else.
+
+    Examples
+    --------
+    >>> from lazyactive.experiments import plots, spectrum
+    >>> found = spectrum.compute(spectrum.resolve("arc-cosine(1)"), d=3, max_degree=8)
+    >>> plots.plot_spectrum(found).get_xlabel()
+    'degree $k$'
     """
-    figure.set_size_inches(4.6, 4.2)
-    axes = figure.add_subplot()
+    if not isinstance(spectrum, Spectrum):
+        raise ValueError(f"spectrum must be a Spectrum, but it is {type(spectrum).__name__}.")
+    with given_or_new(axes, (4.6, 4.2), columns=2) as drawn:
+        _draw(drawn, spectrum)
+    return drawn
+
+
+def _draw(axes: "Axes", spectrum: Spectrum) -> None:
     axes.set_xscale("log")
     branches = _branches(spectrum)
     for branch in branches:
@@ -53,9 +84,7 @@ def draw(spectrum: Spectrum, figure: "Figure") -> None:
     # At least one whole power of ten, which is where the labels are.
     axes.set_ylim((low, high) if high - low > 2 else (math.floor(low), math.ceil(high)))
     _decorate(axes, spectrum)
-    if axes.lines:
-        figure.legend(loc="outside lower center", ncols=2)
-    else:
+    if not axes.lines:
         axes.text(
             0.5, 0.5, "no eigenvalue of positive degree", transform=axes.transAxes, ha="center"
         )
