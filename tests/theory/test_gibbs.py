@@ -1,9 +1,13 @@
+import math
+from itertools import pairwise
+
 import mpmath
 import numpy as np
 import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from scipy.special import hyp0f1
 
 from lazyactive.theory import sphere
@@ -121,30 +125,35 @@ def test_two_neuron_table(weights, log_z, mean, variance, divergence):
 @pytest.mark.parametrize("alpha", [0, 1, 2])
 @pytest.mark.parametrize("d", [2, 3, 5])
 def test_two_neurons_against_adaptive_quadrature(alpha, d):
-    # Longitude and radius of the projection, integrated by mpmath without any of our panels.
+    # Longitude and radius of the projection, integrated by QUADPACK without any of our panels.
     weights, angle = (-4.0, 6.0), np.radians(100)
 
+    def integral(function, lower, upper):
+        value, error = quad(function, lower, upper, epsabs=1e-13, epsrel=1e-13)
+        assert error < 1e-11
+        return value
+
     def energy(phi):
-        cosines = [mpmath.cos(phi), mpmath.cos(phi - angle)]
+        cosines = [math.cos(phi), math.cos(phi - angle)]
         return sum(w * c**alpha for w, c in zip(weights, cosines, strict=True) if c > 0) / 2
 
     def radial(phi):
         if d == 2:
-            return mpmath.exp(-energy(phi))
-        return (d - 2) * mpmath.quad(
+            return math.exp(-energy(phi))
+        f = energy(phi)
+        return (d - 2) * integral(
             lambda psi: (
-                mpmath.sin(psi)
-                * mpmath.cos(psi) ** (d - 3)
-                * mpmath.exp(-energy(phi) * mpmath.sin(psi) ** alpha)
+                math.sin(psi) * math.cos(psi) ** (d - 3) * math.exp(-f * math.sin(psi) ** alpha)
             ),
-            [0, mpmath.pi / 2],
+            0,
+            half,
         )
 
-    half = np.pi / 2
+    half = math.pi / 2
     cuts = [-half, angle - half, half, angle + half, 3 * half]
-    z = mpmath.quad(radial, cuts, maxdegree=5) / (2 * mpmath.pi)
+    z = sum(integral(radial, *ends) for ends in pairwise(cuts)) / (2 * math.pi)
     gibbs = PlantedGibbs(planar(d, 100), weights, alpha)
-    assert gibbs.log_partition() == pytest.approx(float(mpmath.log(z)), abs=1e-10)
+    assert gibbs.log_partition() == pytest.approx(math.log(z), abs=1e-10)
 
 
 @pytest.mark.parametrize("alpha", [0, 1, 2])

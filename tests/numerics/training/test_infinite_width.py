@@ -132,7 +132,7 @@ def test_population_fit_and_its_divergence(w):
 
 def test_variance_of_fits():
     w, d, n, penalty = -3.0, 5, 1000, 1e-4
-    model = InfiniteWidth(w, d, degrees=(1, 2, 4, 6), rng=4)
+    model = InfiniteWidth(w, d, degrees=(1, 2, 4, 6), n_reference=2**13, rng=4)
     rng = np.random.default_rng(5)
     bias = model.kl(model.fit(model.mean, penalty).coordinates).value
     excess = [

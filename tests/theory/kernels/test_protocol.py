@@ -1,5 +1,6 @@
 """Every registered kernel, and some of other parameters, against independent calculations."""
 
+import functools
 import math
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def number(expression):
 def test_eigenvalues_are_means_against_legendre(kernel, d):
     t = sympy.Symbol("t", real=True)
     with mpmath.workdps(30):
-        profile = sympy.lambdify(t, kernel.profile(t, d), "mpmath", cse=True)
+        # All degrees have the nodes of the quadrature in common.
+        profile = functools.cache(sympy.lambdify(t, kernel.profile(t, d), "mpmath", cse=True))
         logs = log_eigenvalues(kernel, d, 7)
         for k in range(8):
             polynomial = sympy.lambdify(t, legendre(k, d, t), "mpmath")

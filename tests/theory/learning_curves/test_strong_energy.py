@@ -211,8 +211,8 @@ def at_the_best_penalty(d, w, n):
 @pytest.mark.parametrize(("d", "w", "n"), GRID)
 def test_converged_in_the_degrees(monkeypatch, d, w, n):
     penalty, value = at_the_best_penalty(d, w, n)
-    monkeypatch.setattr(_population, "_BIAS_ERROR", 1e-7)
-    monkeypatch.setattr(_population, "_VARIANCE_ERROR", 1e-7)
+    monkeypatch.setattr(_population, "_BIAS_ERROR", 1e-6)
+    monkeypatch.setattr(_population, "_VARIANCE_ERROR", 1e-6)
     assert sandwich(w, d, n, penalty=penalty) == pytest.approx(value, rel=3e-5)
 
 
