@@ -168,8 +168,8 @@ def test_a_learning_curve_has_its_values_and_intervals():
     axes = plots.plot_learning_curve(CURVE, Figure().add_subplot())
     bars = {container.get_label(): container for container in axes.containers}
     line, _, (segments,) = bars["active"].lines
-    assert line.get_ydata().tolist() == [0.1, 0.3]
-    np.testing.assert_allclose(line.get_xdata(), [10, 40], rtol=0.03)
+    assert list(line.get_ydata()) == [0.1, 0.3]
+    np.testing.assert_allclose(line.get_xdata().astype(float), [10, 40], rtol=0.03)
     ends = [segment[:, 1] for segment in segments.get_segments()]
     np.testing.assert_allclose(ends, [[0.1 - 0.392, 0.1 + 0.392], [0.3 - 0.196, 0.3 + 0.196]])
     assert bars["lazy"].lines[0].get_ydata().tolist() == [0.2]
