@@ -71,7 +71,7 @@ def test_points_and_neurons_are_in_their_places(model, projection, unit):
     axes = Figure().add_subplot(projection=projection)
     plots.plot_map(model, X, axes, n_parallels=10)
     found = labelled(axes)
-    dots = found["points"].get_xydata() / unit
+    dots = found["_points"].get_xydata() / unit
     quarter = np.pi / 4
     np.testing.assert_allclose(
         dots[:, 1], [0, 2 * quarter, -quarter], rtol=0, atol=1e-12
@@ -124,7 +124,7 @@ def test_a_hemisphere_shows_the_density_and_what_is_in_front(model):
     assert density[0, 0] is np.ma.masked
     found = labelled(axes)
     np.testing.assert_allclose(
-        found["points"].get_xydata(), [[-1, 0], [0, 0], [0, 1]], rtol=0, atol=1e-12
+        found["_points"].get_xydata(), [[-1, 0], [0, 0], [0, 1]], rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(found["neurons that repel"].get_offsets(), [[0, 0.5]], atol=1e-12)
     # Of the two that attract one is behind, and one on the rim.
