@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lazyactive.experiments.report_command import processor
+
 __all__ = ["LIMITS", "PRODUCT_FLOPS", "cores", "describe", "skylakex_rate"]
 
 SIDE = 4096
@@ -92,7 +94,7 @@ def skylakex_rate() -> float | str:
 def describe() -> dict[str, str]:
     """Processor, cores, system and versions."""
     return {
-        "processor": f"{_processor()}, {cores()} of {os.cpu_count()} cores used, "
+        "processor": f"{processor()}, {cores()} of {os.cpu_count()} cores used, "
         + ("with AVX-512" if _has("avx512f") else "without AVX-512"),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -104,13 +106,6 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
-
-
-def _processor() -> str:
-    for line in _cpuinfo():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _has(flag: str) -> bool:

@@ -28,6 +28,7 @@ from typing import Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics._checks import split_norms
 from ..numerics._files import BROKEN_ARCHIVE, parse_array, read_header
 from .sphere_view import globe
 
@@ -315,21 +316,15 @@ def _on_sphere(X: NDArray, place: Place, normalize: bool) -> NDArray:
             row = int(np.argmin(finite))
             wrong = block[row][~np.isfinite(block[row])][0]
             raise _Refused(f"must hold finite numbers, but {place(start + row)} has {wrong:g}")
-        # The largest entry keeps the squares from overflowing or underflowing.
-        scale = np.abs(block).max(axis=1)
-        if normalize and not scale.all():
-            row = int(np.argmin(scale))
+        directions, norms = split_norms(block)
+        if normalize and not norms.all():
+            row = int(np.argmin(norms))
             raise _Refused(
                 f"must have no zero point, which has no direction, but {place(start + row)} is zero"
             )
-        scale[scale == 0] = 1.0
-        block = block / scale[:, None]
-        norms = np.linalg.norm(block, axis=1)
         if normalize:
-            points[start : start + BLOCK] = block / norms[:, None]
+            points[start : start + BLOCK] = directions
             continue
-        with np.errstate(over="ignore"):
-            norms *= scale
         off = np.abs(norms - 1) > TOLERANCE
         if off.any():
             row = int(np.argmax(off))

@@ -60,10 +60,11 @@ def machine() -> str:
     """System, processor and number of cores, as far as they are known."""
     cores = os.cpu_count()
     count = f"{cores} core{'s' if cores != 1 else ''}" if cores else ""
-    return ", ".join(filter(None, [platform.system(), _processor(), count]))
+    return ", ".join(filter(None, [platform.system(), processor(), count]))
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name of the processor, or its architecture where it has no name."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -65,16 +65,14 @@ def check_sphere(
     """
     array = check_samples(X, name, min_samples)
     if normalize:
-        # Scaling by the largest entry first keeps the squares from overflowing or underflowing.
-        scale = np.abs(array).max(axis=1, keepdims=True)
-        if not scale.all():
-            row = int(np.argmin(scale))
+        directions, norms = split_norms(array)
+        if not norms.all():
+            row = int(np.argmin(norms))
             raise ValueError(
                 f"{name} must have no zero row, since a zero row has no direction, "
                 f"but row {row} is zero."
             )
-        array = array / scale
-        return array / np.linalg.norm(array, axis=1, keepdims=True)
+        return directions
     if tol is None:
         tol = 1e-4 if array.dtype == np.float32 else 1e-6
     with np.errstate(over="ignore"):
@@ -87,6 +85,23 @@ def check_sphere(
             "divide each row by its norm or pass normalize=True."
         )
     return array
+
+
+def split_norms(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the directions of finite rows, (n, d), and their norms, (n,); zero rows stay zero.
+
+    A norm may be infinite, where it exceeds the largest float; directions are right even then.
+    """
+    # Scaling by the largest entry first keeps the squares from overflowing or underflowing.
+    scale = np.abs(array).max(axis=1)
+    zero = scale == 0
+    divisor = np.where(zero, 1, scale)
+    array = array / divisor[:, None]
+    lengths = np.linalg.norm(array, axis=1)
+    with np.errstate(over="ignore"):
+        norms = lengths * scale
+    lengths[zero] = 1
+    return array / lengths[:, None], norms
 
 
 def check_pair(X: ArrayLike, Y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

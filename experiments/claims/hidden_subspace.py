@@ -50,12 +50,16 @@ class HiddenSubspaceRates(Claim):
     )
     source = "domingoenrich2021ebm, section 4; bach2017breaking, section 4"
     formula = (
-        r"\mathrm{KL}_{F1} \lesssim n^{-2/(k+5)}, \quad \mathrm{KL}_{F2} \lesssim n^{-2/(d+5)}"
+        r"\mathrm{bias:} \quad \mathrm{KL}_{F1} \lesssim n^{-2/(k+5)}, \quad "
+        r"\mathrm{KL}_{F2} \lesssim n^{-2/(d+5)}"
+        "\n"
+        r"\mathrm{no\ bias:} \quad \mathrm{KL}_{F1} \lesssim n^{-2/(k+4)}"
+        r"\ \ (k = 1:\ n^{-1/2}), \quad \mathrm{KL}_{F2} \lesssim n^{-2/(d+4)}"
     )
     formula_text = (
-        "With a constant coordinate, KL in F1 is at most of order n to the power minus 2 over k "
-        "plus 5, and in F2 minus 2 over d plus 5. Without one 4 takes the place of 5, and at k = 1 "
-        "the exponent in F1 is minus one half."
+        "Where neurons have a bias, KL in F1 is at most of order n to the power minus 2 over k "
+        "plus 5, and in F2 minus 2 over d plus 5. Where they have none, 4 takes the place of 5, "
+        "and at k = 1 the exponent in F1 is minus one half."
     )
     shared_keys = ("method",)
     reported = ("kl", "n_neurons")

@@ -50,10 +50,17 @@ class SteinSpectrum(Claim):
         "measure, and for one neuron as its weight tends to zero."
     )
     source = "domingoenrich2021ebm, section 4; derived in lazyactive.theory.kernels.Stein"
-    formula = r"\mathrm{KSD}^2 = \sum_l\,\rho_l\,\|f_l - g_l\|^2"
+    formula = (
+        r"p = 1,\ g = a\,\sqrt{N(d,l)}\,P_l: \quad \mathrm{KSD}^2 = a^2 \rho_l"
+        "\n"
+        r"p \propto e^{-f},\ g = 0: \quad \mathrm{KSD}^2 = \sum_{l \geq 1} \rho_l\,\|p_l\|^2"
+        r" \sim \sum_{l \geq 1} \rho_l\,\|f_l\|^2 \quad (w \to 0)"
+    )
     formula_text = (
-        "The squared kernel discrepancy is the sum over degrees l of the eigenvalue rho l times "
-        "the squared norm of f l minus g l."
+        "Of uniform data and a model of one degree l and amplitude a the squared kernel "
+        "discrepancy is a squared times the eigenvalue rho l. Of data of density p and the "
+        "uniform model it is the sum over degrees l from 1 of rho l times the squared norm of "
+        "p l; for weak energies, of f l."
     )
     shared_keys = ("kernel",)
     reported = ("ksd",)

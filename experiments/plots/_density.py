@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm, Normalize
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
     from ...numerics import ShallowEBM
 
@@ -157,16 +157,22 @@ def densest(model: "ShallowEBM") -> NDArray:
 
 
 def draw_points(axes: "Axes", x: NDArray, y: NDArray, n: int) -> None:
-    """Dots with light halos, the smaller the more points there are, of which n may be hidden."""
+    """Dots with light halos, of a size that suits n points on the whole sphere."""
+    from matplotlib.lines import Line2D
+
     size = float(np.clip(35 / math.sqrt(max(n, 1)), 1.2, 3.0))
-    for color, factor, name in (("white", 1.5, "_"), (POINT, 1.0, "points")):
+    for color, factor, name in (("white", 1.5, "_halos"), (POINT, 1.0, "_points")):
         axes.plot(
             x, y, "o", color=color, markersize=factor * size, markeredgewidth=0, alpha=0.7,
             zorder=5, label=name,
         )  # fmt: skip
+    # In a legend a dot of the map may be too small to be seen.
+    axes.add_line(
+        Line2D([], [], linestyle="", marker="o", color=POINT, markersize=4, label="points")
+    )
 
 
-def draw_bar(figure: "Figure", scale: "ScalarMappable", ax: Any) -> None:
+def draw_bar(figure: "Figure | SubFigure", scale: "ScalarMappable", ax: Any) -> None:
     """A bar of colours below one or more Axes."""
     from matplotlib.colors import LogNorm
 

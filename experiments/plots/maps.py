@@ -92,7 +92,7 @@ def plot_map(
             unit * longitudes, unit * latitudes, density.reshape(n, 2 * n), norm=norm,
             cmap=colormap(), rasterized=True, zorder=0.5,
         )  # fmt: skip
-        _decorate(drawn, degrees=unit != 1)
+        _decorate(drawn)
         if points is not None:
             x, y = sphere.longitude_latitude(points)
             _density.draw_points(drawn, unit * x, unit * y, len(points))
@@ -117,11 +117,13 @@ def _unit(axes: "Axes") -> float:
     )
 
 
-def _decorate(axes: "Axes", degrees: bool) -> None:
+def _decorate(axes: "Axes") -> None:
+    from matplotlib.projections.geo import GeoAxes
+
     # Lines of the net lie on the density, and below everything else.
     axes.set_axisbelow("line")
     axes.grid(True, color="black", alpha=0.15, linewidth=0.4)
-    if not degrees:
+    if isinstance(axes, GeoAxes):
         axes.set_longitude_grid(60)
         axes.set_latitude_grid(30)
         # They would stand on the density.

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from matplotlib.figure import Figure
 from scipy.stats import t
 
-from lazyactive.experiments import fit_command, fit_figure, fitting
+from lazyactive.experiments import figures, fit_command, fit_figure, fitting
 from lazyactive.experiments.cli import main
 from lazyactive.experiments.statistics import Interval
 from lazyactive.numerics import ShallowEBM, estimators, load_model, sphere
@@ -20,8 +20,9 @@ from lazyactive.numerics.teachers import PlantedEnergy
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _few_reference_points():
+def _few_reference_points_and_pixels():
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(figures._STYLE, "savefig.dpi", 30)
         patch.setattr(estimators, "N_REFERENCE", 4000)
         patch.setattr(estimators, "N_LOG_PARTITION", 4000)
         patch.setattr(fitting, "N_SAMPLES", 200)

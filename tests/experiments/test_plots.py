@@ -71,7 +71,7 @@ def test_points_and_neurons_are_in_their_places(model, projection, unit):
     axes = Figure().add_subplot(projection=projection)
     plots.plot_map(model, X, axes, n_parallels=10)
     found = labelled(axes)
-    dots = found["points"].get_xydata() / unit
+    dots = found["_points"].get_xydata() / unit
     quarter = np.pi / 4
     np.testing.assert_allclose(
         dots[:, 1], [0, 2 * quarter, -quarter], rtol=0, atol=1e-12
@@ -124,7 +124,7 @@ def test_a_hemisphere_shows_the_density_and_what_is_in_front(model):
     assert density[0, 0] is np.ma.masked
     found = labelled(axes)
     np.testing.assert_allclose(
-        found["points"].get_xydata(), [[-1, 0], [0, 0], [0, 1]], rtol=0, atol=1e-12
+        found["_points"].get_xydata(), [[-1, 0], [0, 0], [0, 1]], rtol=0, atol=1e-12
     )
     np.testing.assert_allclose(found["neurons that repel"].get_offsets(), [[0, 0.5]], atol=1e-12)
     # Of the two that attract one is behind, and one on the rim.
@@ -168,8 +168,8 @@ def test_a_learning_curve_has_its_values_and_intervals():
     axes = plots.plot_learning_curve(CURVE, Figure().add_subplot())
     bars = {container.get_label(): container for container in axes.containers}
     line, _, (segments,) = bars["active"].lines
-    assert line.get_ydata().tolist() == [0.1, 0.3]
-    np.testing.assert_allclose(line.get_xdata(), [10, 40], rtol=0.03)
+    assert list(line.get_ydata()) == [0.1, 0.3]
+    np.testing.assert_allclose(line.get_xdata().astype(float), [10, 40], rtol=0.03)
     ends = [segment[:, 1] for segment in segments.get_segments()]
     np.testing.assert_allclose(ends, [[0.1 - 0.392, 0.1 + 0.392], [0.3 - 0.196, 0.3 + 0.196]])
     assert bars["lazy"].lines[0].get_ydata().tolist() == [0.2]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from lazyactive.experiments import user_claims
+from lazyactive.experiments import figures, user_claims
 from lazyactive.experiments.claim import ALL_CLAIMS, load
 from lazyactive.experiments.cli import main
 from lazyactive.experiments.store import source_digest
@@ -34,6 +34,11 @@ register(Half())
 
 def verify(*arguments):
     return CliRunner().invoke(main, ["verify", *(str(a) for a in arguments)])
+
+
+@pytest.fixture(autouse=True)
+def _few_pixels(monkeypatch):
+    monkeypatch.setitem(figures._STYLE, "savefig.dpi", 30)
 
 
 @pytest.fixture
