@@ -24,7 +24,8 @@ from ._sectors import Covariances, axis_rule, sector
 _BIAS_ERROR, _VARIANCE_ERROR = 1e-5, 1e-5
 # The part to which a degree is learned, beyond which Newton's method needs its diagonal only.
 _STIFF = 1e-2
-_MAX_DEGREE = 4096
+# Beyond, matrices take minutes.
+_MAX_DEGREE = 3072
 _FLOW_TOLERANCE = 1e-9
 
 
@@ -112,7 +113,8 @@ class Model:
         self.mu = np.exp(log_mu[: self.sizes.bias])
         self.t, self.probability = axis_rule(neuron.d, abs(neuron.w), int(self.degrees[-1]))
         zonal = sector(self.t, neuron.d, 0, int(self.degrees[-1]))
-        self.features = np.sqrt(self.mu)[:, None] * zonal[self.degrees]
+        self.features = zonal[self.degrees]
+        self.features *= np.sqrt(self.mu)[:, None]
         self.energy = neuron.energy(self.t)
         self.target = self.density(self.energy)
         self.log_partition = float(logsumexp(-self.energy, b=self.probability))

@@ -23,7 +23,7 @@ from ..sphere import harmonic_dimension
 
 # Sectors that are summed without interpolation; sectors of a parity that are computed beyond.
 _ONE_BY_ONE, _SAMPLED = 24, 20
-_SECTORS_ERROR = 1e-7
+_SECTORS_ERROR = 1e-6
 
 
 def axis_rule(d: int, strength: float, max_degree: int) -> tuple[np.ndarray, np.ndarray]:
@@ -241,12 +241,19 @@ def _interpolated(
 
 
 def _cosine_moments(t: np.ndarray, densities: np.ndarray, max_degree: int) -> np.ndarray:
-    """Means of cos(k phi) at t = cos(phi), k = 0, ..., K: shape (n_densities, K + 1)."""
-    moments = np.empty((len(densities), max_degree + 1))
-    before, now, twice = t.copy(), np.ones_like(t), 2 * t
-    for k in range(max_degree + 1):
-        moments[:, k] = densities @ now
-        before *= -1
-        before += twice * now
-        before, now = now, before
-    return moments
+    r"""Means of :math:`\cos k\varphi` at t = cos phi, k = 0, ..., K: shape (n_densities, K + 1).
+
+    The addition theorem of :math:`\cos(i + jB)\varphi` needs cosines and sines of few multiples.
+    """
+    size = math.isqrt(max_degree) + 1
+    low, high = _waves(t, size, 1), _waves(t, -(-(max_degree + 1) // size), size)
+    moments = [
+        (low * density).real @ high.real.T - (low * density).imag @ high.imag.T
+        for density in densities
+    ]
+    return np.array([part.T.ravel()[: max_degree + 1] for part in moments])
+
+
+def _waves(t: np.ndarray, size: int, stride: int) -> np.ndarray:
+    """exp(i k phi) for the first multiples k of the stride, shape (size, n_nodes)."""
+    return np.exp(1j * np.outer(stride * np.arange(size), np.arccos(t)))

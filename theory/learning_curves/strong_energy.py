@@ -45,6 +45,8 @@ _FLOW_STEPS = 24
 # Ratio of neighbouring penalties of the table in which the best is searched.
 _RATIO = 3.0
 _PRECISION = 5e-3
+# Part of the least value, beyond which a variance ends the search.
+_NEAR = 0.75
 
 
 def sandwich(
@@ -145,19 +147,29 @@ def _on_rung(neuron: Neuron, rung: int) -> float:
     return float(np.exp(neuron.spectrum[1][0] - rung * np.log(_RATIO)))
 
 
+@lru_cache(maxsize=1)
+def _model(neuron: Neuron, penalty: float) -> Model:
+    """The last model, which the fit and the curve of a penalty share."""
+    return Model(neuron, penalty)
+
+
 @lru_cache(maxsize=1024)
 def _ladder(neuron: Neuron, rung: int) -> np.ndarray:
     """Coefficients of the fit at a penalty of the table, from those at the next larger one."""
+    start = None if rung <= 0 else _ladder(neuron, rung - 1)
     penalty = _on_rung(neuron, rung)
-    return Model(neuron, penalty).fit(penalty, None if rung <= 0 else _ladder(neuron, rung - 1))
+    return _model(neuron, penalty).fit(penalty, start)
 
 
 @lru_cache(maxsize=1024)
 def _ridge(neuron: Neuron, penalty: float) -> tuple[float, float]:
     """Bias of the penalised fit, and n times its variance."""
-    model = Model(neuron, penalty)
+    # The start depends on nothing but the penalty, so that calls in any order agree to the bit.
     rung = _rung(neuron, penalty)
-    b = model.fit(penalty, _ladder(neuron, rung) if rung >= 0 else None)
+    b = _ladder(neuron, rung) if rung >= 0 else None
+    model = _model(neuron, penalty)
+    if b is None or penalty != _on_rung(neuron, rung):
+        b = model.fit(penalty, b)
     f = b @ model.features
     covariances = model.covariances([model.density(f), model.target], model.sizes.variance)
 
@@ -175,11 +187,12 @@ def _optimum(neuron: Neuron, n: float) -> tuple[float, float]:
     """Best penalty and its value."""
     if neuron.w == 0:
         return np.inf, 0.0
-    # Down from penalties at which nothing is learned, which are cheap, until the variance alone
-    # is more than the best. A strong energy wants a larger penalty than 1 / (n w^2).
+    # Down from penalties at which nothing is learned, which are cheap, until the curve rises and
+    # the variance alone, which goes on to rise, comes near the best. Each degree that is switched
+    # on may give a minimum. A strong energy wants a larger penalty than 1 / (n w^2).
     rung = min(0, _rung(neuron, 8**5 / (n * neuron.w**2)))
     penalties, biases, variances = [], [], []
-    while not variances or variances[-1] <= np.min(np.add(biases, variances)):
+    while not variances or _falls(biases, variances):
         penalties.append(np.log(_on_rung(neuron, rung)))
         bias, variance = _ridge(neuron, _on_rung(neuron, rung))
         biases.append(bias)
@@ -197,6 +210,12 @@ def _optimum(neuron: Neuron, n: float) -> tuple[float, float]:
         penalties.insert(place, trial)
         biases.insert(place, bias)
         variances.insert(place, variance / n)
+
+
+def _falls(biases: list[float], variances: list[float]) -> bool:
+    """Whether a smaller penalty may be better than all so far."""
+    values = np.add(biases, variances)
+    return bool(values[-1] == np.min(values) or variances[-1] < _NEAR * np.min(values))
 
 
 def _least(
