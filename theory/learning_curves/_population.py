@@ -131,7 +131,8 @@ class Model:
         excess = excess - self.target @ excess
         # Where f is much lower, the planted density may have underflowed.
         low = excess < -1
-        log_target = np.log(self.probability[low]) - self.energy[low] - self.log_partition
+        with np.errstate(divide="ignore"):
+            log_target = np.log(self.probability[low]) - self.energy[low] - self.log_partition
         change = self.target * np.expm1(-np.where(low, 0.0, excess))
         change[low] = np.exp(log_target - excess[low]) - self.target[low]
         return float(np.log1p(np.sum(change)))
