@@ -8,6 +8,8 @@ import click
 # Beyond these, quadrature takes minutes, or float64 ends.
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-6, 1e3
 SHORTEST_TIME, LONGEST_TIME = 1e-6, 1e6
+# An integer can be beyond float64.
+MOST_SAMPLES = 10**12
 SIZES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 
 
@@ -25,7 +27,7 @@ SIZES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
 @click.option(
     "--n",
     "sizes",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_SAMPLES),
     multiple=True,
     default=SIZES,
     help="Number of samples; repeat for more.",

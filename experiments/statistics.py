@@ -109,6 +109,18 @@ def log_ratio(
     return mean(logs, level)
 
 
+def log_ratio_of_means(
+    numerators: Sequence[float], denominators: Sequence[float], level: float = 0.95
+) -> Interval:
+    """Logarithm of the ratio of two means of independent runs, by the delta method."""
+    parts = [mean(sample, level) for sample in (numerators, denominators)]
+    if min(part.low for part in parts) <= 0:
+        return Interval(math.nan, -math.inf, math.inf)
+    value = math.log(parts[0].value / parts[1].value)
+    half = math.hypot(*(part.half_width / part.value for part in parts))
+    return Interval(value, value - half, value + half)
+
+
 def required_size(
     sizes: Sequence[float],
     rejections: Sequence[int],

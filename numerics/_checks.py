@@ -104,6 +104,20 @@ def split_norms(array: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return array / lengths[:, None], norms
 
 
+def check_columns(array: np.ndarray, d: int, name: str, other: str = "X") -> None:
+    """Refuse an array whose number of columns is not `d`, that of another argument.
+
+    Raises
+    ------
+    ValueError
+        If it is not.
+    """
+    if array.shape[1] != d:
+        raise ValueError(
+            f"{name} must have as many columns as {other}, {d}, but the shape is {array.shape}."
+        )
+
+
 def check_pair(X: ArrayLike, Y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Return two samples of at least two points each as `check_samples` does, of one dimension.
 
@@ -113,10 +127,7 @@ def check_pair(X: ArrayLike, Y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         If either is refused, or they differ in their number of columns.
     """
     X, Y = check_samples(X, min_samples=2), check_samples(Y, "Y", min_samples=2)
-    if X.shape[1] != Y.shape[1]:
-        raise ValueError(
-            f"Y must have as many columns as X, {X.shape[1]}, but has shape {Y.shape}."
-        )
+    check_columns(Y, X.shape[1], "Y")
     return X, Y
 
 

@@ -13,7 +13,7 @@ same to the last bit whatever the number of threads.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ._checks import check_alpha, check_samples, check_vector
+from ._checks import check_alpha, check_columns, check_samples, check_vector
 from ._feature_kernels import kernels
 from ._tiles import TILE, tiled_vector, tiles
 
@@ -129,10 +129,7 @@ def _check(
 ) -> tuple[NDArray, NDArray, NDArray, int]:
     X = check_samples(X)
     neurons = check_samples(neurons, "neurons")
-    if neurons.shape[1] != X.shape[1]:
-        raise ValueError(
-            f"neurons must have as many columns as X, {X.shape[1]}, but have shape {neurons.shape}."
-        )
+    check_columns(neurons, X.shape[1], "neurons")
     weights = check_vector(weights, len(neurons), "weights")
     return (
         np.ascontiguousarray(X),

@@ -116,42 +116,46 @@ def _tilt(f: NDArray) -> tuple[float, NDArray]:
 def ksd(X: NDArray, scores: NDArray) -> Run:
     """V-statistic of the RBF discrepancy and its derivative in the scores, by the Stein kernel."""
 
-    def run() -> tuple[float, NDArray]:
-        (n, d), size = X.shape, rows_of_pairs(len(X))
-        shifted = scores - X.dtype.type(d - 1) * X
-        total, field = 0.0, np.empty_like(X)
-        for first in range(0, n, size):
-            x, s = X[first : first + size], shifted[first : first + size]
-            u = x @ X.T
-            kappa = np.exp(u - 1)
-            crossed = s @ X.T + x @ shifted.T
-            stein = kappa * (s @ shifted.T - 2 * (d - 1) - u * crossed + u**3 - u + d - 2 + u**2)
-            total += stein.sum(dtype=np.float64)
-            field[first : first + size] = (
-                kappa @ shifted + x * kappa.sum(1)[:, None] - (kappa * u) @ X
-            )
-        return total / n**2, _tangent(X, 2 / n**2 * field)
+    def block(x: NDArray, s: NDArray, shifted: NDArray) -> tuple[float, NDArray]:
+        d, u = X.shape[1], x @ X.T
+        kappa = np.exp(u - 1)
+        crossed = s @ X.T + x @ shifted.T
+        stein = kappa * (s @ shifted.T - 2 * (d - 1) - u * crossed + u**3 - u + d - 2 + u**2)
+        field = kappa @ shifted + x * kappa.sum(1)[:, None] - (kappa * u) @ X
+        return float(stein.sum(dtype=np.float64)), field
 
-    return run
+    return _ksd_by_rows(X, scores, block)
 
 
 def ksd_by_sums(X: NDArray, scores: NDArray) -> Run:
     """The same with the sums over y that the compiled loops take."""
 
+    def block(x: NDArray, s: NDArray, shifted: NDArray) -> tuple[float, NDArray]:
+        d, u = X.shape[1], x @ X.T
+        kappa = np.exp(u - 1)
+        sums, product = kappa.sum(1), kappa * u
+        pulled, points = kappa @ shifted, product @ X
+        total = float(np.sum(s * (pulled - 2 * points))) - 2 * (d - 1) * float(sums.sum())
+        product *= u * u + u - 1
+        total += float(product.sum()) + (d - 2) * float(sums.sum())
+        return total, pulled + x * sums[:, None] - points
+
+    return _ksd_by_rows(X, scores, block)
+
+
+def _ksd_by_rows(
+    X: NDArray, scores: NDArray, block: Callable[[NDArray, NDArray, NDArray], tuple[float, NDArray]]
+) -> Run:
+    """Sum over blocks of rows: `block` takes their points and shifted scores, and all of these."""
+
     def run() -> tuple[float, NDArray]:
         (n, d), size = X.shape, rows_of_pairs(len(X))
         shifted = scores - X.dtype.type(d - 1) * X
         total, field = 0.0, np.empty_like(X)
         for first in range(0, n, size):
-            x, s = X[first : first + size], shifted[first : first + size]
-            u = x @ X.T
-            kappa = np.exp(u - 1)
-            sums, product = kappa.sum(1), kappa * u
-            pulled, points = kappa @ shifted, product @ X
-            total += float(np.sum(s * (pulled - 2 * points))) - 2 * (d - 1) * float(sums.sum())
-            product *= u * u + u - 1
-            total += float(product.sum()) + (d - 2) * float(sums.sum())
-            field[first : first + size] = pulled + x * sums[:, None] - points
+            rows = slice(first, first + size)
+            value, field[rows] = block(X[rows], shifted[rows], shifted)
+            total += value
         return total / n**2, _tangent(X, 2 / n**2 * field)
 
     return run

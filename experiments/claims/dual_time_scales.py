@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import statistics
 from ..claim import Check, Claim, Condition, Preset, Result, Verdict, register, select, values
-from ..statistics import Interval, Outcome
+from ..statistics import Outcome
 from ._dual import divergence, neuron_rate
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def worse_at(end: float, w: float, results: Sequence[Result]) -> Check:
         key=lambda kls: statistics.mean(kls).value,
     )
     far = values(select(results, w=w, ratio=end), "kl")
-    found = log_ratio_of_means(far, matched)
+    found = statistics.log_ratio_of_means(far, matched)
     return Check(
         f"w = {w:g}: ratio {end:g} is worse",
         f"log of the mean KL over that at the better of the ratios "
@@ -200,16 +200,6 @@ def worse_at(end: float, w: float, results: Sequence[Result]) -> Check:
         math.log(FACTOR),
         statistics.above(found, math.log(FACTOR)),
     )
-
-
-def log_ratio_of_means(numerators: Sequence[float], denominators: Sequence[float]) -> Interval:
-    """Logarithm of the ratio of two means of independent runs, by the delta method."""
-    parts = [statistics.mean(sample) for sample in (numerators, denominators)]
-    if min(part.low for part in parts) <= 0:
-        return Interval(math.nan, -math.inf, math.inf)
-    value = math.log(parts[0].value / parts[1].value)
-    half = math.hypot(*(part.half_width / part.value for part in parts))
-    return Interval(value, value - half, value + half)
 
 
 register(DualTimeScales())

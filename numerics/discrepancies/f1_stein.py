@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._checks import check_count, check_differentiable, check_sphere
+from .._checks import check_columns, check_count, check_differentiable, check_sphere
 from .._f1_stein_kernels import kernels, padded
 from .._tiles import TILE, tiles
 from .stein import Score, tangent_score
@@ -115,10 +115,7 @@ def stein_means(
     r"""Return :math:`v(\theta)`, (m, d), at unit neurons (m, d)."""
     problem = F1Problem.of(X, score, "vector", alpha, 1, data_score)
     neurons = check_sphere(neurons, "neurons")
-    if neurons.shape[1] != problem.d:
-        raise ValueError(
-            f"neurons must have as many columns as X, {problem.d}, but have shape {neurons.shape}."
-        )
+    check_columns(neurons, problem.d, "neurons")
     masses = problem.tiled(np.ones((1, problem.n), problem.X.dtype))
     exact, _ = problem.fields(masses, np.zeros(len(neurons), int), neurons)
     return exact

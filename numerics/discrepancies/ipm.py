@@ -27,6 +27,7 @@ from .. import sphere
 from .._arc_cosine_kernels import STRIPS, factor, pair_sums
 from .._checks import (
     check_alpha,
+    check_columns,
     check_count,
     check_differentiable,
     check_group_size,
@@ -201,10 +202,7 @@ def mean_difference(X: ArrayLike, Y: ArrayLike, neurons: ArrayLike, alpha: int =
     r"""Return :math:`v(\theta) = E_X\sigma - E_Y\sigma`, (m,), at unit neurons (m, d)."""
     X, Y = _pair(X, Y)
     neurons = check_sphere(neurons, "neurons")
-    if neurons.shape[1] != X.shape[1]:
-        raise ValueError(
-            f"neurons must have as many columns as X, {X.shape[1]}, but have shape {neurons.shape}."
-        )
+    check_columns(neurons, X.shape[1], "neurons")
     check_alpha(alpha)
     return _means(X, neurons, alpha) - _means(Y, neurons, alpha)
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .. import sphere
-from .._checks import check_count, check_pair, check_sphere
+from .._checks import check_columns, check_count, check_pair, check_sphere
 from ..ascent import climb
 from ..sampling.diagnostics import Estimate
 
@@ -212,10 +212,7 @@ def _directions(
     if directions is None:
         return sphere.uniform(check_count(n_projections, "n_projections", 2), d, rng)
     chosen = check_sphere(directions, "directions", min_samples=2)
-    if chosen.shape[1] != d:
-        raise ValueError(
-            f"directions must have as many columns as X, {d}, but have shape {chosen.shape}."
-        )
+    check_columns(chosen, d, "directions")
     return chosen
 
 

@@ -27,7 +27,13 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from .. import _feature_kernels, sphere
-from .._checks import check_count, check_nonnegative, check_positive, check_sphere
+from .._checks import (
+    check_columns,
+    check_count,
+    check_nonnegative,
+    check_positive,
+    check_sphere,
+)
 from .._normal_kernels import standard_normal
 from .._tiles import MIN_JOBS, ROWS, tiled_vector, tiles
 from .._walker_kernels import kernels
@@ -161,11 +167,7 @@ def step(
     data = X if isinstance(X, Data) else Data.of(X)
     X = data.points
     network, walkers, n_steps = state
-    if X.shape[1] != walkers.shape[1]:
-        raise ValueError(
-            f"X must have as many columns as the walkers, {walkers.shape[1]}, "
-            f"but has shape {X.shape}."
-        )
+    check_columns(X, walkers.shape[1], "X", "the walkers")
     step_size = check_positive(step_size, "step_size")
     walker_rate = check_nonnegative(walker_rate, "walker_rate")
     if restart_every is not None and n_steps % check_count(restart_every, "restart_every") == 0:

@@ -182,7 +182,8 @@ def test_rates_in_three_styles():
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["verify"], ["claims"], ["rates"], ["spectrum"], ["movie"], ["report"]]
+    "command",
+    [[], ["verify"], ["claims"], ["rates"], ["spectrum"], ["movie"], ["report"], ["curve"]],
 )
 def test_help_teaches_with_an_example(command):
     result = invoke(*command, "--help")
@@ -190,7 +191,9 @@ def test_help_teaches_with_an_example(command):
     assert "lazyactive verify mle-one-neuron" in result.stdout or "Example" in result.stdout
 
 
-@pytest.mark.parametrize("command", ["verify", "spectrum", "movie", "report"])
+@pytest.mark.parametrize(
+    "command", ["verify", "spectrum", "movie", "report", "fit", "sample", "score", "curve"]
+)
 def test_help_imports_nothing_heavy(command):
     code = (
         "import sys; from lazyactive.experiments.cli import main\n"

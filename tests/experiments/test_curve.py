@@ -75,3 +75,9 @@ def test_no_nan_is_printed(monkeypatch):
     result = CliRunner().invoke(main, ["curve", "--weight", "2", "--dim", "5", "--n", "100"])
     assert result.exit_code == 2
     assert "weak can't be computed in float64 for n = 100" in result.stderr
+
+
+def test_a_size_beyond_float64_is_refused():
+    result = run("--weight", "2", "--dim", "5", "--n", "9" * 400)
+    assert result.exit_code == 2
+    assert "'--n'" in result.stderr

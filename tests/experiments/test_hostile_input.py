@@ -181,7 +181,9 @@ WORDS = st.one_of(
 SEED = ("--seed", st.integers(-2, 2**70).map(str))
 SMALL = st.integers(-1, 6).map(str)
 NUMBER = st.one_of(st.floats().map(str), st.integers(-3, 20).map(str))
-EXTREMES = ("nan", "inf", "0", "-0.0", "1e-300", "1e-9", "-1e4", "1.4e153", "-1e308", "w")
+EXTREMES = (
+    "nan", "inf", "0", "-0.0", "1e-300", "1e-9", "-1e4", "-1e3", "1e3", "1.4e153", "-1e308", "w",
+)  # fmt: skip
 FOLDER = ("--out", st.sampled_from(["out", "results", "points.csv", "out/deep", "\udcff"]))
 JSON = ("--json", None)
 EXPRESSIONS = st.one_of(
@@ -271,7 +273,6 @@ COMMANDS = {
     "curve": (
         [],
         [
-            # A strong weight in the plane takes half a minute, and does what a weak one does.
             ("--weight", st.sampled_from(EXTREMES)),
             ("--weight", st.floats(-9, 9).map(str)),
             ("--dim", st.integers(0, 12).map(str)),

@@ -7,25 +7,25 @@ features :math:`\sqrt{\mu_k}\,\varphi_k`.
 """
 
 import math
-from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.linalg import cho_factor, cho_solve
-from scipy.special import log_expit
+from scipy.special import log_expit, logsumexp
 
 from .._checks import check_integer
 from ..activations import ReLUPower
 from ..sphere import log_harmonic_dimensions
-from ._sectors import axis_rule, multiplicity, sector
+from ._sectors import Covariances, axis_rule, sector
 
 # Relative errors allowed to the truncations, in degree, of the bias and of the variance.
 _BIAS_ERROR, _VARIANCE_ERROR = 1e-5, 1e-5
 # The part to which a degree is learned, beyond which Newton's method needs its diagonal only.
 _STIFF = 1e-2
-_MAX_DEGREE = 4096
+# Beyond, matrices take minutes.
+_MAX_DEGREE = 3072
 _FLOW_TOLERANCE = 1e-9
 
 
@@ -63,12 +63,11 @@ class Neuron:
         return degrees, log_mu[degrees], log_terms[degrees]
 
     @cached_property
-    def peak(self) -> float:
-        """Largest value of the planted density; under it no eigenvalue grows by more."""
+    def log_peak(self) -> float:
+        """Logarithm of the planted density's maximum; under it no eigenvalue grows by more."""
         t, probability = axis_rule(self.d, abs(self.w), 0)
-        energy = self.energy(t)
         # The energy is monotone between -1 and 1.
-        return float(np.exp(-min(0.0, self.w)) / (probability @ np.exp(-energy)))
+        return float(-min(0.0, self.w) - logsumexp(-self.energy(t), b=probability))
 
 
 class Sizes(NamedTuple):
@@ -96,11 +95,11 @@ class Model:
     """
 
     def __init__(self, neuron: Neuron, rate: float) -> None:
-        self.neuron = neuron
+        self.neuron, self.rate = neuron, rate
         degrees, log_mu, log_terms = neuron.spectrum
         # To learn a degree takes off the bias what is learned of its energy, and adds the square
         # of the learned part times its dimension to the variance.
-        log_learned = log_expit(log_mu + np.log(neuron.peak / rate))
+        log_learned = log_expit(log_mu + neuron.log_peak - np.log(rate))
         unlearned = np.exp(log_terms + log_expit(np.log(rate) - log_mu))
         stiff = 1 + int(np.count_nonzero(log_learned > np.log(_STIFF)))
         log_noise = log_terms - log_mu + 2 * log_learned
@@ -114,9 +113,11 @@ class Model:
         self.mu = np.exp(log_mu[: self.sizes.bias])
         self.t, self.probability = axis_rule(neuron.d, abs(neuron.w), int(self.degrees[-1]))
         zonal = sector(self.t, neuron.d, 0, int(self.degrees[-1]))
-        self.features = np.sqrt(self.mu)[:, None] * zonal[self.degrees]
+        self.features = zonal[self.degrees]
+        self.features *= np.sqrt(self.mu)[:, None]
         self.energy = neuron.energy(self.t)
         self.target = self.density(self.energy)
+        self.log_partition = float(logsumexp(-self.energy, b=self.probability))
         self.moments = self.features @ self.target
 
     def density(self, energy: np.ndarray) -> np.ndarray:
@@ -128,42 +129,56 @@ class Model:
         """KL(nu || nu_f) of an energy f, given at the nodes."""
         excess = f - self.energy
         excess = excess - self.target @ excess
-        return float(np.log1p(self.target @ np.expm1(-excess)))
+        # Where f is much lower, the planted density may have underflowed.
+        low = excess < -1
+        with np.errstate(divide="ignore"):
+            log_target = np.log(self.probability[low]) - self.energy[low] - self.log_partition
+        change = self.target * np.expm1(-np.where(low, 0.0, excess))
+        change[low] = np.exp(log_target - excess[low]) - self.target[low]
+        return float(np.log1p(np.sum(change)))
 
-    def fit(self, penalty: float) -> np.ndarray:
-        """Minimise the penalised loss under nu; returns the energy at the nodes.
+    def fit(self, penalty: float, start: np.ndarray | None = None) -> np.ndarray:
+        """Minimise the penalised loss under nu; returns scaled coefficients.
 
         Newton's method on the leading degrees. Beyond these the penalty dominates the second
         derivative, and its diagonal at the uniform measure does.
+
+        Parameters
+        ----------
+        penalty : float
+        start : ndarray, optional
+            Coefficients to start from, of fewer or more degrees; zero by default.
         """
-        stiff, rest = self.features[: self.sizes.stiff], self.mu[self.sizes.stiff :] + penalty
+        stiff, rest = self.sizes.stiff, self.mu[self.sizes.stiff :] + penalty
         b = np.zeros(len(self.mu))
-        f = np.zeros_like(self.t)
+        if start is not None:
+            b[: len(start)] = start[: len(b)]
+        f = b @ self.features
         loss, first = self._loss(b, f, penalty), 0.0
         for _ in range(100):
             density = self.density(f)
             gradient = self.moments - self.features @ density + penalty * b
-            hessian = covariance(stiff, density) + penalty * np.eye(len(stiff))
+            curvature = self.covariances([density], stiff).sector(0).covariance(
+                0
+            ) + penalty * np.eye(stiff)
             step = -np.concatenate(
-                [
-                    cho_solve(cho_factor(hessian), gradient[: len(stiff)]),
-                    gradient[len(stiff) :] / rest,
-                ]
+                [cho_solve(cho_factor(curvature), gradient[:stiff]), gradient[stiff:] / rest]
             )
             decrement = -float(gradient @ step)
             first = max(first, decrement)
-            if decrement <= 1e-18 * first:
+            # The bias is of the size of the penalty, and errors enter it by their root.
+            if decrement <= max(1e-18 * first, 1e-18 * penalty * float(b @ b)):
                 break
             change = step @ self.features
             length = 1.0
             while length > 1e-6:
                 trial = b + length * step
                 value = self._loss(trial, f + length * change, penalty)
-                if value <= loss - 1e-4 * length * decrement + 1e-14:
+                if value <= loss - 1e-4 * length * decrement + 1e-14 * (1 + abs(loss)):
                     break
                 length /= 2
             b, f, loss = trial, f + length * change, value
-        return f
+        return b
 
     def flow(self, times: np.ndarray) -> np.ndarray:
         """Energies at the nodes along gradient flow from zero: shape (n_times, n_nodes)."""
@@ -172,7 +187,8 @@ class Model:
             return self.features @ self.density(b @ self.features) - self.moments
 
         def jacobian(_: float, b: np.ndarray) -> np.ndarray:
-            return -covariance(self.features, self.density(b @ self.features))
+            density = self.density(b @ self.features)
+            return -self.covariances([density], len(b)).sector(0).covariance(0)
 
         solution = solve_ivp(
             velocity,
@@ -186,31 +202,24 @@ class Model:
         )
         return solution.y.T @ self.features
 
-    def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Multiplicity and scaled features, (degrees, nodes), of each sector of the variance."""
-        degrees = self.degrees[: self.sizes.variance]
-        mu = self.mu[: self.sizes.variance]
-        for ell in range(int(degrees[-1]) + 1):
-            count = multiplicity(self.neuron.d, ell)
-            if count:
-                kept = degrees >= ell
-                values = sector(self.t, self.neuron.d, ell, int(degrees[-1]))
-                yield count, np.sqrt(mu[kept])[:, None] * values[degrees[kept] - ell]
+    def covariances(self, densities: list[np.ndarray], n_degrees: int) -> Covariances:
+        """Covariances of the leading scaled features under densities, sector by sector."""
+        # The second moments of all features together have the trace kappa(1) <= 1, so that nodes
+        # of this mass change them by a negligible part of the penalty.
+        return Covariances(
+            self.t,
+            self.neuron.d,
+            self.degrees[:n_degrees],
+            self.mu[:n_degrees],
+            densities,
+            negligible=1e-10 * min(self.rate, 1.0),
+            zonal=self.features[:n_degrees],
+        )
 
     def _loss(self, b: np.ndarray, f: np.ndarray, penalty: float) -> float:
         lowest = np.min(f)
         log_partition = np.log(self.probability @ np.exp(lowest - f)) - lowest
         return float(b @ self.moments + log_partition + penalty / 2 * b @ b)
-
-
-def covariance(features: np.ndarray, density: np.ndarray, centred: bool = True) -> np.ndarray:
-    """Covariance of features, (degrees, nodes), or their second moments."""
-    weighted = features * density
-    moments = weighted @ features.T
-    if centred:
-        mean = weighted.sum(axis=1)
-        moments -= np.outer(mean, mean)
-    return moments
 
 
 def _cut(terms: np.ndarray, error: float) -> int:

@@ -32,14 +32,21 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.interpolate import CubicSpline
 from scipy.linalg import cho_factor, cho_solve, eigh
-from scipy.optimize import minimize_scalar
+from scipy.special import exprel
 
 from .._checks import check_positive, check_sizes
-from ._population import Model, Neuron, covariance
+from ._population import Model, Neuron
+from ._sectors import CircleSector, Sector, sum_over_sectors
 
 # Steps of the flow, in the logarithm of its time, for the coarse solution.
 _FLOW_STEPS = 24
+# Ratio of neighbouring penalties of the table in which the best is searched.
+_RATIO = 3.0
+_PRECISION = 5e-3
+# Part of the least value, beyond which a variance ends the search.
+_NEAR = 0.75
 
 
 def sandwich(
@@ -129,17 +136,50 @@ def _neuron(w: float, d: int, alpha: int) -> Neuron:
     return Neuron(w, d, alpha)
 
 
+def _rung(neuron: Neuron, penalty: float) -> int:
+    """Number of the smallest penalty of the table that is not below this one."""
+    log_largest = float(neuron.spectrum[1][0])
+    return int(np.floor((log_largest - np.log(penalty)) / np.log(_RATIO) + 1e-9))
+
+
+def _on_rung(neuron: Neuron, rung: int) -> float:
+    """Penalty of the table: the largest eigenvalue, divided by a power of the ratio."""
+    return float(np.exp(neuron.spectrum[1][0] - rung * np.log(_RATIO)))
+
+
+@lru_cache(maxsize=1)
+def _model(neuron: Neuron, penalty: float) -> Model:
+    """The last model, which the fit and the curve of a penalty share."""
+    return Model(neuron, penalty)
+
+
+@lru_cache(maxsize=1024)
+def _ladder(neuron: Neuron, rung: int) -> np.ndarray:
+    """Coefficients of the fit at a penalty of the table, from those at the next larger one."""
+    start = None if rung <= 0 else _ladder(neuron, rung - 1)
+    penalty = _on_rung(neuron, rung)
+    return _model(neuron, penalty).fit(penalty, start)
+
+
+@lru_cache(maxsize=1024)
 def _ridge(neuron: Neuron, penalty: float) -> tuple[float, float]:
     """Bias of the penalised fit, and n times its variance."""
-    model = Model(neuron, penalty)
-    f = model.fit(penalty)
-    density = model.density(f)
-    total = 0.0
-    for ell, (count, features) in enumerate(model.blocks()):
-        fisher = covariance(features, density, centred=ell == 0)
-        noise = covariance(features, model.target, centred=ell == 0)
-        hessian = cho_factor(fisher + penalty * np.eye(len(features)))
-        total += count * np.sum(cho_solve(hessian, noise) * cho_solve(hessian, fisher).T)
+    # The start depends on nothing but the penalty, so that calls in any order agree to the bit.
+    rung = _rung(neuron, penalty)
+    b = _ladder(neuron, rung) if rung >= 0 else None
+    model = _model(neuron, penalty)
+    if b is None or penalty != _on_rung(neuron, rung):
+        b = model.fit(penalty, b)
+    f = b @ model.features
+    covariances = model.covariances([model.density(f), model.target], model.sizes.variance)
+
+    def trace(sector: Sector | CircleSector) -> float:
+        fisher, noise = sector.covariance(0), sector.covariance(1)
+        hessian = cho_factor(fisher + penalty * np.eye(len(fisher)))
+        return float(np.sum(cho_solve(hessian, noise) * cho_solve(hessian, fisher).T))
+
+    # F / (F + penalty)^2 is at most 1 / (4 penalty).
+    total = sum_over_sectors(covariances, trace, noise=1, factor=1 / (4 * penalty))
     return model.divergence(f), total / 2
 
 
@@ -147,22 +187,49 @@ def _optimum(neuron: Neuron, n: float) -> tuple[float, float]:
     """Best penalty and its value."""
     if neuron.w == 0:
         return np.inf, 0.0
+    # Down from penalties at which nothing is learned, which are cheap, until the curve rises and
+    # the variance alone, which goes on to rise, comes near the best. Each degree that is switched
+    # on may give a minimum. A strong energy wants a larger penalty than 1 / (n w^2).
+    rung = min(0, _rung(neuron, 8**5 / (n * neuron.w**2)))
+    penalties, biases, variances = [], [], []
+    while not variances or _falls(biases, variances):
+        penalties.append(np.log(_on_rung(neuron, rung)))
+        bias, variance = _ridge(neuron, _on_rung(neuron, rung))
+        biases.append(bias)
+        variances.append(variance / n)
+        rung += 1
+    while True:
+        values = np.add(biases, variances)
+        best = int(np.argmin(values))
+        trial = _least(np.array(penalties), np.log(biases), np.log(variances), best)
+        nearest = np.min(np.abs(np.array(penalties) - trial))
+        if nearest <= _PRECISION:
+            return float(np.exp(penalties[best])), float(values[best])
+        place = int(np.searchsorted(-np.array(penalties), -trial))
+        bias, variance = _ridge(neuron, float(np.exp(trial)))
+        penalties.insert(place, trial)
+        biases.insert(place, bias)
+        variances.insert(place, variance / n)
 
-    def curve(log_penalty: float) -> float:
-        bias, variance = _ridge(neuron, float(np.exp(log_penalty)))
-        return bias + variance / n
 
-    # From large penalties, which are cheap, down; a strong energy wants more than 1 / (n w^2).
-    points = -np.log(n * neuron.w**2) + np.log(8) * np.arange(5, -3, -1)
-    values: list[float] = []
-    for point in points:
-        values.append(curve(point))
-        if len(values) > 1 and values[-1] > min(values):
-            break
-    best = int(np.argmin(values))
-    bounds = points[min(best + 1, len(points) - 1)], points[max(best - 1, 0)]
-    result = minimize_scalar(curve, bounds=bounds, method="bounded", options={"xatol": 5e-3})
-    return float(np.exp(result.x)), float(result.fun)
+def _falls(biases: list[float], variances: list[float]) -> bool:
+    """Whether a smaller penalty may be better than all so far."""
+    values = np.add(biases, variances)
+    return bool(values[-1] == np.min(values) or variances[-1] < _NEAR * np.min(values))
+
+
+def _least(
+    penalties: np.ndarray, log_biases: np.ndarray, log_variances: np.ndarray, best: int
+) -> float:
+    """Logarithm of the penalty between the neighbours of the best at which splines add to least."""
+    trials = np.linspace(
+        penalties[min(best + 1, len(penalties) - 1)], penalties[max(best - 1, 0)], 1001
+    )
+    # Logarithms of penalties decrease.
+    splines = [
+        CubicSpline(penalties[::-1], logs[::-1])(trials) for logs in (log_biases, log_variances)
+    ]
+    return float(trials[np.argmin(np.exp(splines).sum(axis=0))])
 
 
 @lru_cache(maxsize=256)
@@ -171,27 +238,38 @@ def _flow(neuron: Neuron, time: float) -> tuple[float, float]:
     model = Model(neuron, 1 / time)
     # The steps are fine where the flow is fast; their error is of second order, and a
     # combination of two solutions removes it.
-    estimates = []
-    for steps in (_FLOW_STEPS, 2 * _FLOW_STEPS):
-        ends = np.expm1(np.linspace(0, np.log1p(model.mu[0] * time), steps + 1)) / model.mu[0]
-        ends[-1] = time
-        path = model.flow(np.append((ends[1:] + ends[:-1]) / 2, time))
-        densities = [model.density(f) for f in path]
-        estimates.append(sum(_flow_variances(model, densities, np.diff(ends))))
-    return model.divergence(path[-1]), float(4 * estimates[1] - estimates[0]) / 6
+    ends = [
+        np.expm1(np.linspace(0, np.log1p(model.mu[0] * time), steps + 1)) / model.mu[0]
+        for steps in (_FLOW_STEPS, 2 * _FLOW_STEPS)
+    ]
+    middles = [(end[1:] + end[:-1]) / 2 for end in ends]
+    moments, where = np.unique(np.concatenate([*middles, [time]]), return_inverse=True)
+    path = model.flow(moments)
+    densities = [model.density(f) for f in path]
+    coarse, fine, final = np.split(where, np.cumsum([len(middle) for middle in middles]))
+    last, noise = int(final[0]), len(densities)
+    covariances = model.covariances([*densities, model.target], model.sizes.variance)
+
+    def trace(sector: Sector | CircleSector) -> float:
+        spread, fisher = sector.covariance(noise), sector.covariance(last)
+        estimates = []
+        for end, numbers in zip(ends, (coarse, fine), strict=True):
+            response = _response(sector, numbers, np.diff(end))
+            estimates.append(float(np.sum((response @ spread) * (fisher @ response))))
+        return (4 * estimates[1] - estimates[0]) / 3
+
+    # At one density (1 - e^{-Fu})^2 / F is at most u.
+    total = sum_over_sectors(covariances, trace, noise=noise, factor=time)
+    return model.divergence(path[last]), total / 2
 
 
-def _flow_variances(model: Model, densities: list[np.ndarray], steps: np.ndarray) -> list[float]:
-    """Twice n times the variance of every sector, by exponential midpoint steps."""
-    variances = []
-    for ell, (count, features) in enumerate(model.blocks()):
-        response = np.zeros((len(features), len(features)))
-        for density, step in zip(densities, steps, strict=False):
-            rates, vectors = eigh(covariance(features, density, centred=ell == 0))
-            decay = np.exp(-rates * step)[:, None]
-            gain = -np.expm1(-rates * step) / rates
-            response = vectors @ (decay * (vectors.T @ response) + gain[:, None] * vectors.T)
-        noise = covariance(features, model.target, centred=ell == 0)
-        fisher = covariance(features, densities[-1], centred=ell == 0)
-        variances.append(count * float(np.sum((response @ noise) * (fisher @ response))))
-    return variances
+def _response(sector: Sector | CircleSector, numbers: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """The matrix A of one sector, by exponential midpoint steps."""
+    response = np.zeros((len(sector), len(sector)))
+    for number, step in zip(numbers, steps, strict=True):
+        rates, vectors = eigh(sector.covariance(int(number)))
+        decay = np.exp(-rates * step)[:, None]
+        # Rounding leaves rates that vanish.
+        gain = step * exprel(-np.maximum(rates, 0.0) * step)[:, None]
+        response = vectors @ (decay * (vectors.T @ response) + gain * vectors.T)
+    return response

@@ -1,5 +1,6 @@
 import functools
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -64,6 +65,12 @@ def test_weak_limit(d, alpha, factor):
 @pytest.mark.parametrize("w", [-5, 10])
 def test_infinite_penalty_learns_nothing(w):
     assert sandwich(w, 5, 100, penalty=1e9) == pytest.approx(kl_to_uniform(w, 5), rel=1e-6)
+
+
+def forget():
+    """Empty the caches, so that what is patched is used."""
+    for name in ("_ridge", "_ladder", "_model", "_neuron", "_flow"):
+        getattr(strong_energy, name).cache_clear()
 
 
 class Circle:
@@ -211,6 +218,7 @@ def at_the_best_penalty(d, w, n):
 @pytest.mark.parametrize(("d", "w", "n"), GRID)
 def test_converged_in_the_degrees(monkeypatch, d, w, n):
     penalty, value = at_the_best_penalty(d, w, n)
+    forget()
     monkeypatch.setattr(_population, "_BIAS_ERROR", 1e-6)
     monkeypatch.setattr(_population, "_VARIANCE_ERROR", 1e-6)
     assert sandwich(w, d, n, penalty=penalty) == pytest.approx(value, rel=3e-5)
@@ -223,16 +231,25 @@ def test_converged_in_the_nodes(monkeypatch, d, w, n):
     def finer(d, strength, max_degree):
         return _sectors.axis_rule(d, 2 * strength + 10, 2 * max_degree)
 
+    forget()
     monkeypatch.setattr(_population, "axis_rule", finer)
     assert sandwich(w, d, n, penalty=penalty) == pytest.approx(value, rel=1e-9)
 
 
 def test_converged_in_the_steps(monkeypatch):
-    strong_energy._flow.cache_clear()
+    forget()
     value = early_stopping(-5, 5, 100, 1000.0)
     monkeypatch.setattr(strong_energy, "_FLOW_STEPS", 96)
-    strong_energy._flow.cache_clear()
+    forget()
     assert early_stopping(-5, 5, 100, 1000.0) == pytest.approx(value, rel=1e-5)
+
+
+@pytest.mark.parametrize(("w", "penalty"), [(-100.0, 1e-5), (-500.0, 1e-5)])
+def test_strong_ridge_on_the_circle(w, penalty):
+    # The density has vanished at the kink, where equidistant angles would need to be dense.
+    bias, variance = Circle(w, 1, max_degree=160, n_angles=2**12).ridge(penalty, 500)
+    value = sandwich_terms(w, 2, 500, penalty)
+    np.testing.assert_allclose(value, (bias, variance), rtol=2e-5)
 
 
 def test_shapes_and_no_signal():
@@ -261,3 +278,115 @@ def test_shapes_and_no_signal():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+class Integrals:
+    """Integrals over the angle to the axis with mpmath, under nu and under a fit of it."""
+
+    ENDS = (0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.3, 1.54, 1.565, mpmath.pi / 2, 2.2, mpmath.pi)
+
+    def __init__(self, w, d, degrees, mu, coefficients):
+        self.w, self.d, self.degrees = w, d, degrees
+        dimensions = [harmonic_dimension(d, int(k)) for k in degrees]
+        self.scales = [mpmath.sqrt(float(m) * n) for m, n in zip(mu, dimensions, strict=True)]
+        self.coefficients = [mpmath.mpf(float(b)) for b in coefficients]
+        self.at = functools.cache(self._at)
+        self.partition = self.integral(lambda energy, *_: mpmath.exp(-energy))
+        self.fitted_partition = self.integral(lambda _, f, __: mpmath.exp(-f))
+
+    def _at(self, angle):
+        t, legendre = mpmath.cos(angle), [mpmath.mpf(1), mpmath.cos(angle)]
+        for k in range(2, int(self.degrees[-1]) + 1):
+            above = (2 * k + self.d - 4) * t * legendre[-1] - (k - 1) * legendre[-2]
+            legendre.append(above / (k + self.d - 3))
+        features = [s * legendre[k] for s, k in zip(self.scales, self.degrees, strict=True)]
+        f = mpmath.fdot(self.coefficients, features)
+        return mpmath.sin(angle) ** (self.d - 2), self.w * max(t, 0), f, features
+
+    def integral(self, function):
+        def weighed(angle):
+            weight, *rest = self.at(angle)
+            return weight * function(*rest)
+
+        return mpmath.quad(weighed, self.ENDS, maxdegree=5)
+
+    def divergence(self):
+        excess = self.integral(lambda energy, f, _: mpmath.exp(-energy) * (f - energy))
+        return excess / self.partition + mpmath.log(self.fitted_partition / self.partition)
+
+    def moments(self, j):
+        """Of feature j, under nu and under the fit."""
+        true = self.integral(lambda energy, _, features: mpmath.exp(-energy) * features[j])
+        fitted = self.integral(lambda _, f, features: mpmath.exp(-f) * features[j])
+        return true / self.partition, fitted / self.fitted_partition
+
+
+@pytest.mark.parametrize("d", [2, 3, 15])
+@pytest.mark.parametrize("w", [-100.0, -500.0])
+def test_fit_of_a_strong_energy_against_mpmath(w, d):
+    penalty = 1e-4
+    model = _population.Model(_population.Neuron(w, d, 1), penalty)
+    b = model.fit(penalty)
+    with mpmath.workdps(20):
+        integrals = Integrals(w, d, model.degrees, model.mu, b)
+        assert model.divergence(b @ model.features) == pytest.approx(
+            float(integrals.divergence()), rel=1e-9
+        )
+        for j in {0, 1, len(b) - 1}:
+            true, fitted = integrals.moments(j)
+            # The loss is stationary.
+            assert float(fitted - true) == pytest.approx(penalty * b[j], rel=1e-6, abs=1e-14)
+
+
+@pytest.mark.parametrize("d", [2, 3, 15])
+@pytest.mark.parametrize("w", [-500.0, -100.0, 1000.0])
+def test_variance_of_a_strong_energy_against_mpmath(w, d):
+    # At a large penalty the fit is uniform, and the features of degree k vary under nu by
+    # N (1 - (E P_k)^2) in all.
+    penalty, n_degrees = 1e7, 13
+    mu = ReLUPower(1).coefficients(d, n_degrees - 1) ** 2
+    with mpmath.workdps(20):
+        integrals = Integrals(w, d, [*range(n_degrees)], np.ones(n_degrees), np.zeros(n_degrees))
+        expected = sum(
+            mu[k] ** 2 * (harmonic_dimension(d, k) - integrals.moments(k)[0] ** 2)
+            for k in range(1, n_degrees)
+        ) / (2 * penalty**2)
+    # Degrees beyond are learned too little to matter.
+    assert sandwich_terms(w, d, 1, penalty)[1] == pytest.approx(float(expected), rel=3e-5)
+
+
+@pytest.mark.parametrize("w", [-1000, 1000])
+@pytest.mark.parametrize("d", [2, 15, 300])
+def test_nothing_overflows(w, d):
+    # exp(1000) is beyond float64.
+    with np.errstate(all="raise", under="ignore"):
+        bias, variance = sandwich_terms(w, d, 1e4, 1e9)
+        assert bias == pytest.approx(kl_to_uniform(w, d), rel=1e-6)
+        assert 0 < variance < 1e-12
+        value = sandwich(w, d, 1e4)
+    assert 0 < value < bias
+
+
+@pytest.mark.parametrize(("w", "d", "penalty"), [(100, 3, 1e-8), (-500, 3, 1e-7), (10, 5, 1e-9)])
+def test_sectors_between(monkeypatch, w, d, penalty):
+    # Against all sectors, one by one.
+    value = sandwich_terms(w, d, 1, penalty)[1]
+    forget()
+    monkeypatch.setattr(_sectors, "_ONE_BY_ONE", 10**6)
+    monkeypatch.setattr(_sectors, "_SECTORS_ERROR", 0.0)
+    assert value == pytest.approx(sandwich_terms(w, d, 1, penalty)[1], rel=3e-6)
+    forget()
+
+
+def test_sizes_share_their_fits():
+    # What made a curve of a strong neuron take minutes: a search of its own for every n.
+    forget()
+    sandwich(-150.0, 2, [100, 300, 1000, 3000, 10_000, 30_000, 100_000])
+    assert strong_energy._ridge.cache_info().misses < 35
+
+
+def test_values_do_not_depend_on_what_was_asked_before():
+    fresh = sandwich(-30, 3, 1000)
+    forget()
+    sandwich(-30, 3, 1e5)
+    assert sandwich(-30, 3, [10, 1000])[1] == fresh
