@@ -158,9 +158,8 @@ class Model:
         for _ in range(100):
             density = self.density(f)
             gradient = self.moments - self.features @ density + penalty * b
-            curvature = self.covariances([density], stiff).sector(0).covariance(
-                0
-            ) + penalty * np.eye(stiff)
+            covariance = self.covariances([density], stiff).sector(0).covariance(0)
+            curvature = covariance + penalty * np.eye(stiff)
             step = -np.concatenate(
                 [cho_solve(cho_factor(curvature), gradient[:stiff]), gradient[stiff:] / rest]
             )
