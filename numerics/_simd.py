@@ -15,6 +15,8 @@ from llvmlite import ir
 from numba import extending, types
 from numba.core import cgutils
 from numba.core.datamodel import models
+from numba.core.typing import templates
+from numba.core.typing.templates import AbstractTemplate, infer_global
 
 __all__ = ["fma", "lanes", "load", "splat", "store", "total", "where_positive"]
 
@@ -165,19 +167,18 @@ def total(typingctx: Any, vector: Any) -> Any:
     return vector.dtype(vector), generate
 
 
+# Not by `overload`, whose functions are compiled at each place where they are called.
 def _arithmetic(operation: Callable, instruction: str) -> None:
-    @intrinsic
-    def apply(typingctx: Any, x: Any, y: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args)
+    @infer_global(operation)
+    class OnVectors(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) == 2 and isinstance(args[0], Vector) and args[0] == args[1]:
+                return templates.signature(args[0], *args)
+            return None
 
-        return x(x, y), generate
-
-    @extending.overload(operation, inline="always")
-    def on_vectors(x, y):
-        if isinstance(x, Vector) and x == y:
-            return lambda x, y: apply(x, y)
-        return None
+    @extending.lower_builtin(operation, Vector, Vector)
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return getattr(builder, instruction)(*args)
 
 
 _arithmetic(operator.add, "fadd")
