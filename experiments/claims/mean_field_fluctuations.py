@@ -178,7 +178,7 @@ class MeanFieldFluctuations(Claim):
                 ]
                 name = "squared error" if quantity == ENERGY else "KL"
                 label = f"{kind}, {name if kind != TRAINED else 'variance'}"
-                look = {"label": label, "color": color, "marker": marker}
+                look: dict[str, Any] = {"label": label, "color": color, "marker": marker}
                 figures.points(axes, widths, intervals, shift=shift, **look)
                 if kind != TRAINED:
                     level = self.predict({"d": d, "networks": kind, "m": 1})[quantity]
