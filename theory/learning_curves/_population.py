@@ -158,7 +158,9 @@ class Model:
         for _ in range(100):
             density = self.density(f)
             gradient = self.moments - self.features @ density + penalty * b
-            curvature = self.covariances([density], stiff).sector(0).covariance(0) + penalty * np.eye(stiff)
+            curvature = self.covariances([density], stiff).sector(0).covariance(
+                0
+            ) + penalty * np.eye(stiff)
             step = -np.concatenate(
                 [cho_solve(cho_factor(curvature), gradient[:stiff]), gradient[stiff:] / rest]
             )

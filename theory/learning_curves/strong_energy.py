@@ -263,9 +263,7 @@ def _flow(neuron: Neuron, time: float) -> tuple[float, float]:
     return model.divergence(path[last]), total / 2
 
 
-def _response(
-    sector: Sector | CircleSector, numbers: np.ndarray, steps: np.ndarray
-) -> np.ndarray:
+def _response(sector: Sector | CircleSector, numbers: np.ndarray, steps: np.ndarray) -> np.ndarray:
     """The matrix A of one sector, by exponential midpoint steps."""
     response = np.zeros((len(sector), len(sector)))
     for number, step in zip(numbers, steps, strict=True):
