@@ -191,7 +191,9 @@ def _optimum(neuron: Neuron, n: float) -> tuple[float, float]:
     # the variance alone, which goes on to rise, comes near the best. Each degree that is switched
     # on may give a minimum. A strong energy wants a larger penalty than 1 / (n w^2).
     rung = min(0, _rung(neuron, 8**5 / (n * neuron.w**2)))
-    penalties, biases, variances = [], [], []
+    penalties: list[float] = []
+    biases: list[float] = []
+    variances: list[float] = []
     while not variances or _falls(biases, variances):
         penalties.append(np.log(_on_rung(neuron, rung)))
         bias, variance = _ridge(neuron, _on_rung(neuron, rung))
