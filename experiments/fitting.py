@@ -24,6 +24,7 @@ __all__ = [
     "difference",
     "estimator",
     "fit",
+    "fit_model",
     "mean_log_density",
     "projections",
     "sentence",
@@ -138,8 +139,13 @@ def fit(regime: str, options: Options, training: NDArray, held_out: NDArray) -> 
     PartitionFunctionError
         If log Z of the fitted energy can't be estimated.
     """
+    return fit_model(estimator(regime, options), training, held_out)
+
+
+def fit_model(model: ShallowEBM, training: NDArray, held_out: NDArray) -> Fit:
+    """Fit a model of any parameters, and score both parts, as `fit` does."""
     start = time.perf_counter()
-    model = estimator(regime, options).fit(training)
+    model.fit(training)
     seconds = time.perf_counter() - start
     log_densities = model.score_samples(held_out)
     return Fit(

@@ -1,7 +1,6 @@
 """Two sets of real data as points of a sphere: scikit-learn's digits, and the world's airports."""
 
 import math
-import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from ..numerics import ShallowEBM, sphere
 from ..numerics.sampling import annealed
 from ..numerics.sampling.reweighting import LogPartition, log_partition
-from .fitting import Fit, mean_log_density
+from .fitting import Fit, fit_model
 
 __all__ = ["PREPARATIONS", "airports", "digits", "fit_both", "log_partitions"]
 
@@ -110,20 +109,10 @@ def fit_both(
     fits = {}
     states = np.random.SeedSequence(seed).generate_state(2)
     for regime, width, state in zip(("active", "lazy"), (None, n_neurons), states, strict=True):
-        start = time.perf_counter()
         model = ShallowEBM(
             regime, n_neurons=width, n_reference=n_reference, random_state=int(state)
-        ).fit(training)
-        seconds = time.perf_counter() - start
-        log_densities = model.score_samples(held_out)
-        fits[regime] = Fit(
-            model,
-            len(training),
-            mean_log_density(model.score_samples(training), model.log_partition_se_),
-            mean_log_density(log_densities, model.log_partition_se_),
-            log_densities,
-            seconds,
         )
+        fits[regime] = fit_model(model, training, held_out)
     return fits
 
 

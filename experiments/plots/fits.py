@@ -156,8 +156,10 @@ def draw_histograms(axes: "Axes", cosines: "Projections", label: str) -> None:
             values, edges, density=True, histtype="step", color=COLORS.get(name) or next(others),
             linewidth=1.3, label=f"{name} model",
         )  # fmt: skip
-    along = f"the strongest {cosines.owner} neuron" if cosines.owner else "a given direction"
-    axes.set_xlabel(rf"$\langle\theta_1, x\rangle$, {along}")
+    if cosines.owner:
+        axes.set_xlabel(rf"$\langle\theta_1, x\rangle$, the strongest {cosines.owner} neuron")
+    else:
+        axes.set_xlabel(r"$\langle v, x\rangle$, a given direction v")
     axes.set_ylabel("density of points")
 
 
