@@ -55,6 +55,18 @@ def exponential(x, scale, out):
         out[s] *= powers[s]
 
 
+# Without the licence to reorder sums: the order would be another one in the process that compiles
+# than in those that find the code on disk.
+@kernel(fastmath=False)
+def sum_and_squares(x):
+    """The sum of a vector, and that of its squares."""
+    total = squares = 0.0
+    for s in range(len(x)):
+        total += x[s]
+        squares += x[s] * x[s]
+    return total, squares
+
+
 @kernel
 def _energy_and_slopes(points, neurons, weights, alpha, u, f):
     """Fill f with m times the energy at a tile, and u with packed max(t, 0)^(alpha - 1)."""
@@ -152,9 +164,9 @@ def _compile(alpha: int) -> Callable:
                     exponent[s] = low - f[s]
                 exponential(exponent, room, weight)
                 weight[size:] = 0.0
-                for s in range(TILE):
-                    total += weight[s]
-                    square += weight[s] * weight[s]
+                mass, squared_mass = sum_and_squares(weight)
+                total += mass
+                square += squared_mass
                 for k in range(X.shape[1]):
                     for s in range(TILE):
                         weighted[k, s] = X[tile, k, s] * weight[s]

@@ -1,13 +1,41 @@
 """Processes that fill one folder of compiled code at once."""
 
 import multiprocessing
+import os
+import subprocess
+import sys
 
+import pytest
 from numba.core.caching import IndexDataCacheFile
 
 # The import is what puts the lock on Numba's cache.
 from lazyactive.numerics import _jit  # noqa: F401
 
 N_PROCESSES, N_KEYS = 4, 50
+PROGRAM = """
+import numpy as np
+from lazyactive.numerics import features, sphere
+from lazyactive.numerics.discrepancies import ipm, stein
+from lazyactive.numerics.training import dual, transport
+from lazyactive.numerics.training.likelihood import Likelihood
+
+rng = np.random.default_rng(0)
+X, reference, neurons = (sphere.uniform(n, 3, rng) for n in (700, 3000, 6))
+weights = 10 * rng.standard_normal(6)
+likelihood = Likelihood.of(X, reference, 1)
+found = list(likelihood.value_and_gradient(neurons, weights))
+loss, rho = likelihood.evaluate(neurons, weights)
+found += [loss, *likelihood.psi(neurons, rho), likelihood.curvature(neurons[0], rho)]
+found += [features.grad_x(X, neurons, weights)]
+found += list(ipm.f2_ipm(X, reference))
+found += list(stein.ksd(X, sphere.tangent(X, np.ones_like(X))))
+state = dual.init(transport.init(6, 3, rng, mass=5.0), n_walkers=500, rng=rng)
+for _ in range(3):
+    state, _ = dual.step(state, X, rng, 0.01)
+found += [state.walkers, state.network.neurons]
+for one in found:
+    print(np.asarray(one, float).tobytes().hex())
+"""
 
 
 def fill(folder, process):
@@ -36,3 +64,21 @@ def test_every_entry_of_a_shared_cache_keeps_its_code(tmp_path):
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     cache = IndexDataCacheFile(str(tmp_path / "missing"), "function", "stamp")
     assert cache.load("key") is None
+
+
+@pytest.mark.slow
+def test_compiled_code_and_that_from_the_disk_give_the_same_bits(tmp_path):
+    """Sums that may be reordered once were, differently in the process that had compiled them."""
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_NUM_THREADS": "1"}
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(2)
+    ]
+    assert len(outputs[0]) > 10
+    assert outputs[0] == outputs[1]
