@@ -136,6 +136,19 @@ def check_points(X: ArrayLike, model: "ShallowEBM") -> NDArray:
     return X
 
 
+def check_direction(vector: ArrayLike, d: int, name: str) -> NDArray:
+    """Return the unit vector along a vector (d,).
+
+    Raises
+    ------
+    ValueError
+        If it is no vector of this length, or zero.
+    """
+    from ...numerics._checks import check_sphere, check_vector
+
+    return check_sphere(check_vector(vector, d, name)[None], name, normalize=True)[0]
+
+
 def strongest(model: "ShallowEBM") -> Neurons:
     """The neurons that are worth drawing."""
     lengths = np.linalg.norm(model.neurons_, axis=1)

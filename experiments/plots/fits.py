@@ -114,7 +114,7 @@ def plot_projections(
     PartitionFunctionError
         If a model is too concentrated to be sampled.
     """
-    from ...numerics._checks import check_count, check_sphere, check_vector
+    from ...numerics._checks import check_count
     from ..fitting import Projections, strongest_direction
 
     models = dict(model) if isinstance(model, Mapping) else {getattr(model, "regime", ""): model}
@@ -132,9 +132,8 @@ def plot_projections(
                 "not zero."
             )
     else:
-        d = first.n_features_in_
-        vector = check_vector(direction, d, "direction")
-        unit, owner = check_sphere(vector[None], "direction", normalize=True)[0], ""
+        unit = _density.check_direction(direction, first.n_features_in_, "direction")
+        owner = ""
     rng = np.random.default_rng(random_state)
     sampled = {name: one.sample(n_samples, rng) @ unit for name, one in models.items()}
     with given_or_new(axes, (4.0, 3.3)) as drawn:

@@ -67,7 +67,9 @@ def plot_hemisphere(
 
     _density.check_model(model)
     points = None if X is None else _density.check_points(X, model)
-    view = sphere.upright_view(_density.densest(model) if toward is None else _unit(toward))
+    if toward is None:
+        toward = _density.densest(model)
+    view = sphere.upright_view(_density.check_direction(toward, 3, "toward"))
     norm = norm or _density.density_norm(model)
     inside, places = sphere.disc_points(PIXELS, view)
     density = np.ma.masked_all((PIXELS, PIXELS))
@@ -121,9 +123,3 @@ def _neurons(axes: "Axes", neurons: _density.Neurons, view: NDArray) -> None:
                 list(outlines), facecolors=colors, edgecolors="white", linewidths=0.4, zorder=6
             )
         )
-
-
-def _unit(toward: ArrayLike) -> NDArray:
-    from ...numerics._checks import check_sphere, check_vector
-
-    return check_sphere(check_vector(toward, 3, "toward")[None], "toward", normalize=True)[0]
