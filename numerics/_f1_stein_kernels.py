@@ -111,7 +111,7 @@ def _compile_slopes(alpha: int) -> Callable:
                             t[r, s] = mass[s] * (first_derivative * q[r, s] + cosine * second)
                         if divergence:
                             for k in range(d):
-                                out[first + r, k] += total * a[r, k]
+                                out[k, first + r] += total * a[r, k]
                     moments(t, X[tile], first, out)
 
     return slopes

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from ._jit import kernel, parallel_kernel
-from ._simd import fma, lanes, load, splat, store, total
+from ._simd import fma, lanes, load, splat, store
 from ._tiles import (
     MIN_JOBS,
     NEURON_BLOCK,
@@ -98,15 +98,37 @@ def block_energy(points, neurons, weights, alpha, f):
             store(f, s + n, add_features(c, b0, b1, b2, b3, alpha, load(f, s + n)))
 
 
-# Not inlined: Numba would start its threads for each sum.
+# Not inlined where threads are at work: Numba would start them for each sum. And not NumPy's
+# product, which would wake the threads of its own library beside ours.
+@parallel_kernel
+def add_up(shares, sums):
+    """The sum over the chunks, each times its share: from (n_chunks, d, m) to (d, m)."""
+    n_chunks, d, m = sums.shape
+    out = np.empty((d, m))
+    for k in numba.prange(d):
+        for j in range(m):
+            out[k, j] = shares[0] * sums[0, k, j]
+        for chunk in range(1, n_chunks):
+            for j in range(m):
+                out[k, j] += shares[chunk] * sums[chunk, k, j]
+    return out
+
+
 @kernel
-def add_up(sums, values, neurons, weights, alpha, grad_neurons, grad_weights):
-    """Add up the chunks; the values follow from the moments, where the activation has a slope."""
+def differentiate(moments, neurons, weights, alpha, grad_neurons, grad_weights):
+    """Differentiate a mean energy, given the means of max(t, 0)^(alpha - 1) x, (d, padded m).
+
+    The step, alpha = 0, has no slope, and the means of 1[t > 0] are given, (1, padded m).
+    """
     m, d = neurons.shape
+    if alpha == 0:
+        grad_neurons[:] = 0.0
+        grad_weights[:] = moments[0, :m] / m
+        return
     for j in range(m):
-        value = values[:, j].sum()
+        value = 0.0
         for k in range(d):
-            moment = sums[:, j, k].sum()
+            moment = moments[k, j]
             grad_neurons[j, k] = alpha * moment * weights[j] / m
             # The activation is homogeneous: alpha sigma(t) = t sigma'(t).
             value += moment * neurons[j, k]
@@ -139,26 +161,22 @@ def kernels(alpha: int) -> SimpleNamespace:
         n_blocks = (m + NEURONS_PER_JOB - 1) // NEURONS_PER_JOB
         # Few neurons are shared out among threads by their points.
         n_chunks = max(1, min(X.shape[0], MIN_JOBS // n_blocks))
-        sums = np.zeros((n_chunks, len(padded), d))
-        values = np.zeros((n_chunks, len(padded)))
+        sums = np.empty((n_chunks, d if alpha > 0 else 1, len(padded)))
         for job in numba.prange(n_blocks * n_chunks):
             chunk = job // n_blocks
             start = (job % n_blocks) * NEURONS_PER_JOB
+            stop = min(start + NEURONS_PER_JOB, len(padded))
+            sums[chunk, :, start:stop] = 0
             w = np.empty(ROWS * TILE, X.dtype)
+            one = np.ones((1, TILE), X.dtype)
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
                 mass = sample_weight[tile]
-                for first in range(start, min(start + NEURONS_PER_JOB, m), ROWS):
+                for first in range(start, stop, ROWS):
                     theta = padded[first : first + ROWS]
                     weighted_features(X[tile], theta, mass, max(alpha - 1, 0), w)
-                    if alpha == 0:
-                        for r in range(ROWS):
-                            value = splat(X.dtype.type(0))
-                            for s in range(0, TILE, lanes(X)):
-                                value = value + load(w, ROWS * s + r * lanes(X))
-                            values[chunk, first + r] += total(value)
-                    else:
-                        packed_moments(w, X[tile], first, sums[chunk])
-        add_up(sums, values, neurons, weights, alpha, grad_neurons, grad_weights)
+                    packed_moments(w, X[tile] if alpha > 0 else one, first, sums[chunk])
+        moments = add_up(np.ones(n_chunks), sums)
+        differentiate(moments, neurons, weights, alpha, grad_neurons, grad_weights)
 
     @parallel_kernel
     def grad_x(X, neurons, weights, out):

@@ -3,7 +3,9 @@
 import contextlib
 import fcntl
 import functools
+import hashlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -13,9 +15,27 @@ from threadpoolctl import threadpool_limits
 # Sums may be reordered and contracted, but NaN and infinity keep their meaning.
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
-kernel: Callable = functools.partial(
-    numba.njit, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy"
-)
+_OPTIONS: dict[str, Any] = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+
+
+@functools.cache
+def sources() -> str:
+    """Digest of the files in which functions are compiled."""
+    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
+    return hashlib.sha256(b"".join(text for text in texts if b"_jit import" in text)).hexdigest()
+
+
+def kernel(function: Callable | None = None, **options: Any) -> Any:
+    """Compile a function at its first call, or take the code from the disk."""
+    if function is None:
+        return functools.partial(kernel, **options)
+    dispatcher = numba.njit(**(_OPTIONS | options))(function)
+    # Numba compiles a function again when its own file changes, but not when a function changes
+    # that it calls from another file: the old code would go on, with the old layout of arrays.
+    dispatcher._cache._cache_file._source_stamp = sources()
+    return dispatcher
+
+
 parallel_kernel: Callable = functools.partial(kernel, parallel=True)
 
 

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ._feature_kernels import pad_rows, pad_vector
+from ._feature_kernels import add_up, differentiate, pad_rows, pad_vector
 from ._jit import kernel, parallel_kernel
 from ._simd import lanes, load, splat, store
 from ._tiles import (
@@ -84,10 +84,10 @@ def _energy_and_slopes(points, neurons, weights, alpha, u, f):
             pack_powers(packed, s + n, one, b0, b1, b2, b3, alpha - 1)
 
 
-def tilted_moments(
+def tilted_gradient(
     X: NDArray, n: int, neurons: NDArray, weights: NDArray, alpha: int
-) -> tuple[float, float, NDArray]:
-    """Average over tiled points, by the weights e^{-f}.
+) -> tuple[float, float, NDArray, NDArray]:
+    """Average the energy's derivatives over tiled points, by the weights e^{-f}.
 
     Parameters
     ----------
@@ -104,30 +104,21 @@ def tilted_moments(
         Of e^{-f}.
     ess : float
         Effective number of the weighted points.
-    moments : ndarray of shape (m, d)
-        Weighted means of max(t, 0)^(alpha - 1) x.
+    grad_neurons, grad_weights : ndarray of shape (m, d), (m,)
+        Weighted means of the derivatives of f.
     """
     m, d = neurons.shape
     chunks = min(len(X), MIN_JOBS)
     lowest, masses, squares = np.empty((3, chunks))
-    sums = np.zeros((chunks, m + -m % ROWS, d))
+    sums = np.empty((chunks, d, m + -m % ROWS))
     _compile(alpha)(X, n, neurons, weights, lowest, masses, squares, sums)
     factors = np.exp(lowest.min() - lowest)
     total = factors @ masses
     log_mean = np.log(total / n) - lowest.min()
     ess = total**2 / (factors**2 @ squares)
-    return float(log_mean), float(ess), _combine(factors / total, sums)[:m]
-
-
-# The product of NumPy would wake the threads of its own library beside ours.
-@kernel
-def _combine(factors, sums):
-    out = factors[0] * sums[0]
-    for chunk in range(1, len(sums)):
-        for j in range(sums.shape[1]):
-            for k in range(sums.shape[2]):
-                out[j, k] += factors[chunk] * sums[chunk, j, k]
-    return out
+    gradient = np.empty((m, d)), np.empty(m)
+    differentiate(add_up(factors / total, sums), neurons, weights, alpha, *gradient)
+    return float(log_mean), float(ess), *gradient
 
 
 @functools.cache
@@ -148,6 +139,7 @@ def _compile(alpha: int) -> Callable:
             f = np.empty(TILE, X.dtype)
             exponent, weight, room = np.empty(TILE), np.empty(TILE), np.empty(TILE, np.int64)
             low, total, square = np.inf, 0.0, 0.0
+            sums[chunk] = 0
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
                 _energy_and_slopes(X[tile], padded, c, alpha, u, f)
                 size = min(TILE, n - tile * TILE)

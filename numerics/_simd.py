@@ -18,7 +18,7 @@ from numba.core.datamodel import models
 from numba.core.typing import templates
 from numba.core.typing.templates import AbstractTemplate, infer_global
 
-__all__ = ["fma", "lanes", "load", "splat", "store", "total", "where_positive"]
+__all__ = ["add_totals", "fma", "lanes", "load", "splat", "store", "where_positive"]
 
 
 # Not typed as what takes a typing context first: it is called without.
@@ -59,7 +59,9 @@ def _repeat(builder: ir.IRBuilder, number: ir.Value, n: int) -> ir.Value:
     )
 
 
-def _pointer(context: Any, builder: ir.IRBuilder, types_: Any, values: Any, vector: Vector) -> Any:
+def _pointer(
+    context: Any, builder: ir.IRBuilder, types_: Any, values: Any, numbers: ir.Type
+) -> ir.Value:
     """Where the numbers begin; indices are trusted and not wrapped."""
     array, index = types_[:2]
     structure = context.make_array(array)(context, builder, values[0])
@@ -69,7 +71,7 @@ def _pointer(context: Any, builder: ir.IRBuilder, types_: Any, values: Any, vect
         else [values[1]]
     )
     first = cgutils.get_item_pointer(context, builder, array, structure, indices)
-    return builder.bitcast(first, context.get_value_type(vector).as_pointer())
+    return builder.bitcast(first, numbers.as_pointer())
 
 
 def _index(array: types.Array) -> types.Type:
@@ -89,7 +91,8 @@ def load(typingctx: Any, array: Any, index: Any) -> Any:
     vector = Vector(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value = builder.load(_pointer(context, builder, signature.args, args, vector))
+        numbers = context.get_value_type(vector)
+        value = builder.load(_pointer(context, builder, signature.args, args, numbers))
         value.align = array.dtype.bitwidth // 8
         return value
 
@@ -101,7 +104,7 @@ def store(typingctx: Any, array: Any, index: Any, vector: Any) -> Any:
     """Write to an array from this place on, along its last axis."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = _pointer(context, builder, signature.args, args, vector)
+        pointer = _pointer(context, builder, signature.args, args, args[2].type)
         builder.store(args[2], pointer).align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
 
@@ -147,24 +150,47 @@ def where_positive(typingctx: Any, t: Any, x: Any) -> Any:
 
 
 @intrinsic
-def total(typingctx: Any, vector: Any) -> Any:
-    """The sum over the lanes, halves added up again and again."""
+def add_totals(typingctx: Any, a: Any, b: Any, c: Any, d: Any, out: Any, index: Any) -> Any:
+    """Add the sums over the lanes of four vectors to four numbers of an array, from this place on.
+
+    The vectors are added up together: lanes of all four fill a register until the end.
+    """
+    n = max(a.lanes, 4)
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        value, n = args[0], vector.lanes
-        while n > 1:
-            n //= 2
-            low, high = (
-                ir.Constant(ir.VectorType(ir.IntType(32), n), list(range(start, start + n)))
-                for start in (0, n)
-            )
-            value = builder.fadd(
-                builder.shuffle_vector(value, value, low),
-                builder.shuffle_vector(value, value, high),
-            )
-        return builder.extract_element(value, ir.IntType(32)(0))
+        *rows, array, place = args
 
-    return vector.dtype(vector), generate
+        def take(x: ir.Value, y: ir.Value, lanes: list[int]) -> ir.Value:
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes)
+            return builder.shuffle_vector(x, y, mask)
+
+        def fold(x: ir.Value, y: ir.Value, size: int) -> ir.Value:
+            """Add the halves of every group of `size` lanes; the groups of x and y alternate."""
+            half = size // 2
+            kept, moved = [], []
+            for s in range(0, n, size):
+                kept += [*range(s, s + half), *range(n + s + half, n + s + size)]
+                moved += [*range(s + half, s + size), *range(n + s, n + s + half)]
+            return builder.fadd(take(x, y, kept), take(x, y, moved))
+
+        if a.lanes < n:
+            zeros = ir.Constant(rows[0].type, None)
+            rows = [take(x, zeros, list(range(n))) for x in rows]
+        x = fold(fold(rows[0], rows[2], n), fold(rows[1], rows[3], n), n // 2)
+        size = n // 4
+        while size > 1:
+            x, size = fold(x, x, size), size // 2
+        sums = take(x, x, list(range(0, n, n // 4)))
+        numbers = ir.VectorType(context.get_value_type(out.dtype), 4)
+        if a.dtype != out.dtype:
+            sums = builder.fpext(sums, numbers)
+        pointer = _pointer(context, builder, (out, index), (array, place), numbers)
+        before = builder.load(pointer)
+        before.align = out.dtype.bitwidth // 8
+        builder.store(builder.fadd(before, sums), pointer).align = before.align
+        return context.get_dummy_value()
+
+    return types.void(a, b, c, d, out, _index(out)), generate
 
 
 # Not by `overload`, whose functions are compiled at each place where they are called.

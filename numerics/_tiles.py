@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ._jit import kernel, parallel_kernel
-from ._simd import fma, lanes, load, splat, store, total, where_positive
+from ._simd import add_totals, fma, lanes, load, splat, store, where_positive
 
 # Not a power of two: rows would then fall into few sets of the first-level cache.
 TILE = 224
@@ -54,6 +54,11 @@ def _transpose(X, out):
                 out[tile, k, s] = X[tile * TILE + s, k]
             for s in range(size, TILE):
                 out[tile, k, s] = 0
+
+
+def untiled(X: NDArray, n: int) -> NDArray:
+    """The first n points of tiles as rows (n, d)."""
+    return X.transpose(0, 2, 1).reshape(-1, X.shape[1])[:n]
 
 
 def tiled_vector(v: NDArray) -> NDArray:
@@ -173,13 +178,13 @@ def cosines(points, theta, u):
 
 @kernel
 def moments(weights, points, first, out):
-    """Add the sums of a tile under `ROWS` weights, (ROWS, TILE), to rows of out."""
+    """Add the sums of a tile under `ROWS` weights, (ROWS, TILE), to columns of out, (d, m)."""
     _add_sums(weights.reshape(ROWS * TILE), TILE, 1, points, first, out)
 
 
 @kernel
 def packed_moments(weights, points, first, out):
-    """Add the sums of a tile under `ROWS` packed weights, (ROWS * TILE,), to rows of out."""
+    """Add the sums of a tile under packed weights, (ROWS * TILE,), to columns of out, (d, m)."""
     _add_sums(weights, lanes(points), ROWS, points, first, out)
 
 
@@ -202,16 +207,8 @@ def _add_sums(weights, row, step, points, first, out):
             x2, y2, z2 = fma(w, x, x2), fma(w, y, y2), fma(w, z, z2)
             w = load(weights, 3 * row + step * s)
             x3, y3, z3 = fma(w, x, x3), fma(w, y, y3), fma(w, z, z3)
-        _add_rows(out, first, k, x0, x1, x2, x3)
+        add_totals(x0, x1, x2, x3, out, (k, first))
         if k < last:
-            _add_rows(out, first, j, y0, y1, y2, y3)
+            add_totals(y0, y1, y2, y3, out, (j, first))
         if k + 1 < last:
-            _add_rows(out, first, i, z0, z1, z2, z3)
-
-
-@kernel(inline="always")
-def _add_rows(out, first, k, v0, v1, v2, v3):
-    out[first, k] += total(v0)
-    out[first + 1, k] += total(v1)
-    out[first + 2, k] += total(v2)
-    out[first + 3, k] += total(v3)
+            add_totals(z0, z1, z2, z3, out, (i, first))

@@ -174,12 +174,12 @@ class F1Problem(NamedTuple):
     def fields(self, masses: NDArray, sample: NDArray, neurons: NDArray) -> tuple[NDArray, NDArray]:
         """Return v at each neuron, exactly and with the ramp: neuron j weighs by row sample[j]."""
         rows = padded(neurons)
-        moment, step, ramp = np.zeros(rows.shape), np.zeros(len(rows)), np.zeros(len(rows))
+        moment, step, ramp = np.zeros(rows.T.shape), np.zeros(len(rows)), np.zeros(len(rows))
         kernels(self.alpha).fields(
             self.X, self.R, masses, padded(sample).astype(int), rows, self.width, moment, step, ramp
         )
         m = len(neurons)
-        moment, step, ramp = moment[:m], step[:m, None], ramp[:m, None]
+        moment, step, ramp = moment[:, :m].T, step[:m, None], ramp[:m, None]
         if not self.divergence:
             return moment / self.n, moment / self.n
         return (moment + step * neurons) / self.n, (moment + ramp * neurons) / self.n
@@ -189,7 +189,7 @@ class F1Problem(NamedTuple):
     ) -> NDArray:
         """Differentiate ``<direction, v>``, with the ramp, in each neuron."""
         rows = padded(neurons)
-        out = np.zeros(rows.shape)
+        out = np.zeros(rows.T.shape)
         kernels(self.alpha).slopes(
             self.X,
             self.R,
@@ -201,7 +201,7 @@ class F1Problem(NamedTuple):
             self.divergence,
             out,
         )
-        return out[: len(neurons)] / self.n
+        return out[:, : len(neurons)].T / self.n
 
     def maximize(self, masses: NDArray, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         """Search the discrepancy of every weighting of the points, (B, n), all at once.

@@ -35,7 +35,7 @@ from numpy.typing import ArrayLike, NDArray
 from .. import sphere
 from .._checks import check_group_size, check_positive, check_samples, check_sphere
 from .._stein_kernels import ORDERS, kernels
-from .._tiles import TILE, tiles
+from .._tiles import TILE, tiles, untiled
 
 __all__ = ["KSD", "ksd", "ksd_gradient", "signed_means", "stein_gram"]
 
@@ -272,14 +272,13 @@ class _Problem(NamedTuple):
         Without `by_row` the sums of single rows are not right, only their total is.
         """
         (n, d), X, S = self.X.shape, tiles(self.X), tiles(self.shifted)
-        shape = len(X), TILE, d
-        scores, points, crossed = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        slopes, rest = np.zeros(shape[:2]), np.zeros(shape[:2])
+        scores, points, crossed = np.zeros((3, *X.shape))
+        slopes, rest = np.zeros((2, len(X), TILE))
         by_row = by_row and self.divergence
         self.compiled.interactions(
             X, S, n, self.parameter, by_row, scores, points, crossed, slopes, rest
         )
-        scores, points, crossed = (a.reshape(-1, d)[:n] for a in (scores, points, crossed))
+        scores, points, crossed = (untiled(a, n) for a in (scores, points, crossed))
         if not self.divergence:
             return np.sum(self.shifted * scores, axis=1), scores
         slopes, rest = slopes.ravel()[:n], rest.ravel()[:n]

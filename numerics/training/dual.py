@@ -193,10 +193,10 @@ def _langevin(
     walkers: NDArray, network: Network, step_size: float, n_noise: int, rng: np.random.Generator
 ) -> tuple[NDArray, tuple[NDArray, NDArray]]:
     """Move the walkers, and take the means of the features where they arrive."""
-    n, d = walkers.shape
+    m, d = network.neurons.shape
     neurons = network.neurons.astype(walkers.dtype, copy=False)
     moved = np.empty_like(walkers)
-    sums = np.zeros((MIN_JOBS, len(neurons) + -len(neurons) % ROWS, d))
+    sums = np.zeros((MIN_JOBS, d, m + -m % ROWS))
     kernels(network.alpha).langevin(
         walkers,
         neurons,
@@ -206,9 +206,10 @@ def _langevin(
         moved,
         sums,
     )
-    moments = sums.sum(axis=0)[: len(neurons)] / n
-    # The activation is homogeneous: alpha sigma(t) = t sigma'(t).
-    return moved, (np.sum(moments * neurons, axis=1), network.alpha * moments)
+    slopes, values = np.empty((m, d)), np.empty(m)
+    moments = _feature_kernels.add_up(np.full(MIN_JOBS, 1 / len(walkers)), sums)
+    _feature_kernels.differentiate(moments, neurons, np.ones(m), network.alpha, slopes, values)
+    return moved, (m * values, m * slopes)
 
 
 def _noise(shape: tuple[int, int], dtype: np.dtype, rng: np.random.Generator) -> NDArray:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .. import sphere
 from .._feature_kernels import kernels
-from .._likelihood_kernels import tilted_moments
+from .._likelihood_kernels import tilted_gradient
 from .._tiles import TILE, tiled_vector, tiles
 from ..ascent import climb
 from ..streams import StreamedRows
@@ -95,16 +95,11 @@ class Likelihood:
         """Return L and its derivatives, for alpha > 0, in one pass over each sample."""
         neurons, weights = self._cast(neurons), self._cast(weights)
         of_data = self._data_gradient(neurons, weights)
-        log_partition, ess, moments = tilted_moments(
+        log_partition, ess, *of_model = tilted_gradient(
             self.reference, self.n_reference, neurons, weights, self.alpha
         )
-        m = len(weights)
-        return Gradient(
-            float(weights @ of_data[1]) + log_partition,
-            of_data[0] - self.alpha / m * weights[:, None] * moments,
-            of_data[1] - np.sum(neurons * moments, axis=1) / m,
-            ess,
-        )
+        loss = float(weights @ of_data[1]) + log_partition
+        return Gradient(loss, of_data[0] - of_model[0], of_data[1] - of_model[1], ess)
 
     def pointwise(self, neurons: NDArray, weights: NDArray) -> NDArray:
         """Return the negative log-density at every data point, (n,): their mean is L."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sphere
+from .._tiles import untiled
 from ..streams import StreamedRows
 from .likelihood import Likelihood, optimality_gap, steepest_neurons
 from .validation import ENOUGH_REFERENCE, enough_reference, folds
@@ -245,8 +246,8 @@ def feature_variance(state: State, likelihood: Likelihood) -> float:
     """
     alpha, few = likelihood.alpha, likelihood.head(N_VARIANCE)
     _, rho = few.evaluate(state.neurons, state.weights)
-    points = few.reference.transpose(0, 2, 1).reshape(-1, few.reference.shape[1])
     density = -rho.model.ravel()
+    points = untiled(few.reference, len(density))
     size = np.linalg.norm(state.neurons, axis=1) * np.abs(state.weights)
     largest = 0.0
     for j in np.argsort(-size)[:N_LARGEST]:

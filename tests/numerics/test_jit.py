@@ -2,14 +2,16 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from numba.core.caching import IndexDataCacheFile
 
 # The import is what puts the lock on Numba's cache.
-from lazyactive.numerics import _jit  # noqa: F401
+from lazyactive.numerics import _jit
 
 N_PROCESSES, N_KEYS = 4, 50
 PROGRAM = """
@@ -64,6 +66,35 @@ def test_every_entry_of_a_shared_cache_keeps_its_code(tmp_path):
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     cache = IndexDataCacheFile(str(tmp_path / "missing"), "function", "stamp")
     assert cache.load("key") is None
+
+
+@pytest.mark.slow
+def test_a_change_in_one_file_reaches_the_compiled_code_of_the_others(tmp_path):
+    """Numba looks at the file of the called function alone, and goes on with the old code."""
+    package = tmp_path / "lazyactive/numerics"
+    shutil.copytree(
+        Path(_jit.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    program = (
+        "import numpy as np; from lazyactive.numerics import features; "
+        "print(features.energy(np.eye(2), np.eye(2), np.ones(2), 0).sum(), features.__file__)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    environment.pop("NUMBA_CACHE_DIR", None)
+
+    def energy():
+        command = [sys.executable, "-c", program]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        value, file = done.stdout.split()
+        assert Path(file).parent == package
+        return float(value)
+
+    assert energy() == 1.0
+    tiles = package / "_tiles.py"
+    before = "where_positive(t, splat(weight))"
+    assert tiles.read_text().count(before) == 1
+    tiles.write_text(tiles.read_text().replace(before, "where_positive(t, splat(-weight))"))
+    assert energy() == -1.0
 
 
 @pytest.mark.slow
