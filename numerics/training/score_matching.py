@@ -377,10 +377,15 @@ def fit(
     SparseFit
         The certificate is that of the smoothed activation.
     """
+
+    def coarse(points: NDArray) -> ScoreMatching:
+        return loss_of(points).coarse()
+
     return sparse.fit_loss(
         X,
         loss_of,
-        lambda points: loss_of(points).coarse(),
+        coarse,
+        coarse,
         rng,
         penalty,
         max_atoms,

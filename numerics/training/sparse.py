@@ -167,11 +167,14 @@ def fit(
     SparseFit
     """
     n = len(X)
-    few = reference[: min(enough_reference(n), ENOUGH_REFERENCE)].astype(np.float32)
+    # Atoms fit the noise of their own reference points: others say what log Z is.
+    half = min(enough_reference(n), ENOUGH_REFERENCE, len(reference) // 2)
+    few, fresh = reference[: 2 * half].astype(np.float32).reshape(2, half, -1)
     return fit_loss(
         X,
         lambda points: Likelihood.of(points, reference, alpha),
         lambda points: Likelihood.of(points.astype(np.float32), few, alpha),
+        lambda points: Likelihood.of(points.astype(np.float32), fresh, alpha),
         rng,
         penalty,
         max_atoms,
@@ -186,6 +189,7 @@ def fit_loss(
     X: NDArray | StreamedRows,
     loss_of: Callable[[Any], Loss],
     trial_of: Callable[[Any], Loss],
+    validation_of: Callable[[Any], Loss],
     rng: np.random.Generator,
     penalty: float | None = None,
     max_atoms: int = 32,
@@ -199,8 +203,9 @@ def fit_loss(
     Parameters
     ----------
     X : ndarray of shape (n, d)
-    loss_of, trial_of : callable
-        Return the loss of some of the points: for the final fit, and for comparisons of fits.
+    loss_of, trial_of, validation_of : callable
+        Return the loss of some of the points: for the final fit, for fits that are only compared,
+        and for their comparison on held-out data.
     rng, penalty, max_atoms
         As in `fit`.
     trial_tol, tol : float
@@ -214,7 +219,7 @@ def fit_loss(
     """
 
     def losses_of(training: NDArray, held_out: NDArray) -> Iterator[NDArray]:
-        trial, validation = trial_of(X[training]), trial_of(X[held_out])
+        trial, validation = trial_of(X[training]), validation_of(X[held_out])
         light = default_penalty(len(training))
         for stage in rounds(trial, light, rng, max_atoms, trial_tol, n_tried=n_tried):
             yield validation.pointwise(*stage.atoms.network())
