@@ -128,11 +128,15 @@ def log_partitions(
     The two are independent of each other and of the fit.
     """
     rng = np.random.default_rng(rng)
-    d, energy, gradient = model.n_features_in_, model._energy, model._gradient
-    pool = annealed.sample(n_particles, d, energy, gradient, rng, n_temperatures)
+    d = model.n_features_in_
+
+    def gradient(X: NDArray) -> NDArray:
+        return -model.score_field(X)
+
+    pool = annealed.sample(n_particles, d, model.energy, gradient, rng, n_temperatures)
     assert pool.log_weights is not None
     blocks = np.array_split(np.arange(n_uniform), math.ceil(n_uniform / BLOCK))
-    log_weights = [-energy(sphere.uniform(len(block), d, rng)) for block in blocks]
+    log_weights = [-model.energy(sphere.uniform(len(block), d, rng)) for block in blocks]
     return {
         "annealed": log_partition(pool.log_weights),
         "uniform": log_partition(np.concatenate(log_weights)),
