@@ -18,8 +18,9 @@ from lazyactive.theory.kernels import ALL_KERNELS
 
 def invoke(out, *arguments):
     with warnings.catch_warnings():
-        # A warning of Python is noise on the command line.
+        # A warning of Python is noise on the command line; deprecations are not shown there.
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DeprecationWarning)
         return CliRunner().invoke(main, ["spectrum", *map(str, arguments), "--out", str(out)])
 
 
