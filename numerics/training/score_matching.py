@@ -389,5 +389,5 @@ def fit(
         rng,
         penalty,
         max_atoms,
-        TRIAL_TOLERANCE,
+        trial_tol=TRIAL_TOLERANCE,
     )

@@ -167,9 +167,13 @@ def fit(
     SparseFit
     """
     n = len(X)
-    # Atoms fit the noise of their own reference points: others say what log Z is.
-    half = min(enough_reference(n), ENOUGH_REFERENCE, len(reference) // 2)
-    few, fresh = reference[: 2 * half].astype(np.float32).reshape(2, half, -1)
+    # Atoms fit the noise of their own reference points: others say what log Z is, if there are so
+    # many. Half of a small reference would be worse than the same points twice.
+    enough = min(enough_reference(n), ENOUGH_REFERENCE)
+    few = reference[:enough].astype(np.float32)
+    fresh = reference[enough : 2 * enough].astype(np.float32)
+    if len(fresh) < enough:
+        fresh = few
     return fit_loss(
         X,
         lambda points: Likelihood.of(points, reference, alpha),
@@ -178,10 +182,10 @@ def fit(
         rng,
         penalty,
         max_atoms,
-        max(TRIAL_TOLERANCE, POOLED_TRIAL_TOLERANCE / n),
-        max(TOLERANCE, POOLED_TOLERANCE / n),
-        Likelihood.of(X.astype(np.float32), few, alpha),
-        TRIAL_ITERATIONS,
+        trial_tol=max(TRIAL_TOLERANCE, POOLED_TRIAL_TOLERANCE / n),
+        tol=max(TOLERANCE, POOLED_TOLERANCE / n),
+        coarse=Likelihood.of(X.astype(np.float32), few, alpha),
+        n_tried=TRIAL_ITERATIONS,
     )
 
 
@@ -193,6 +197,7 @@ def fit_loss(
     rng: np.random.Generator,
     penalty: float | None = None,
     max_atoms: int = 32,
+    *,
     trial_tol: float = TRIAL_TOLERANCE,
     tol: float = TOLERANCE,
     coarse: Loss | None = None,
