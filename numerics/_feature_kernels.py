@@ -98,8 +98,7 @@ def block_energy(points, neurons, weights, alpha, f):
             store(f, s + n, add_features(c, b0, b1, b2, b3, alpha, load(f, s + n)))
 
 
-# Not inlined where threads are at work: Numba would start them for each sum. And not NumPy's
-# product, which would wake the threads of its own library beside ours.
+# NumPy's product would wake the threads of its own library beside ours.
 @parallel_kernel
 def add_up(shares, sums):
     """The sum over the chunks, each times its share: from (n_chunks, d, m) to (d, m)."""
@@ -114,6 +113,7 @@ def add_up(shares, sums):
     return out
 
 
+# Not part of a loop with threads: Numba would start them for every assignment.
 @kernel
 def differentiate(moments, neurons, weights, alpha, grad_neurons, grad_weights):
     """Differentiate a mean energy, given the means of max(t, 0)^(alpha - 1) x, (d, padded m).
@@ -168,6 +168,7 @@ def kernels(alpha: int) -> SimpleNamespace:
             stop = min(start + NEURONS_PER_JOB, len(padded))
             sums[chunk, :, start:stop] = 0
             w = np.empty(ROWS * TILE, X.dtype)
+            # The step has no slope: its features themselves are added up.
             one = np.ones((1, TILE), X.dtype)
             for tile in range(chunk * X.shape[0] // n_chunks, (chunk + 1) * X.shape[0] // n_chunks):
                 mass = sample_weight[tile]
