@@ -25,9 +25,9 @@ _OPTIONS: dict[str, Any] = {
 
 @functools.cache
 def sources() -> str:
-    """Digest of the files in which functions are compiled."""
-    texts = (path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py")))
-    return hashlib.sha256(b"".join(text for text in texts if b"_jit import" in text)).hexdigest()
+    """Digest of the private modules beside this one, which hold all that is compiled."""
+    paths = sorted(Path(__file__).parent.glob("_*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def kernel(function: Callable | None = None, **options: Any) -> Any:

@@ -89,12 +89,16 @@ def test_a_change_in_one_file_reaches_the_compiled_code_of_the_others(tmp_path):
         assert Path(file).parent == package
         return float(value)
 
+    def change(name, before, after):
+        text = (package / name).read_text()
+        assert text.count(before) == 1
+        (package / name).write_text(text.replace(before, after))
+
     assert energy() == 1.0
-    tiles = package / "_tiles.py"
-    before = "where_positive(t, splat(weight))"
-    assert tiles.read_text().count(before) == 1
-    tiles.write_text(tiles.read_text().replace(before, "where_positive(t, splat(-weight))"))
+    change("_tiles.py", "where_positive(t, splat(weight))", "where_positive(t, splat(-weight))")
     assert energy() == -1.0
+    change("_simd.py", 'fcmp_ordered(">"', 'fcmp_ordered("<"')
+    assert energy() == 0.0
 
 
 @pytest.mark.slow
