@@ -377,15 +377,10 @@ def fit(
     SparseFit
         The certificate is that of the smoothed activation.
     """
-
-    def coarse(points: NDArray) -> ScoreMatching:
-        return loss_of(points).coarse()
-
     return sparse.fit_loss(
         X,
         loss_of,
-        coarse,
-        coarse,
+        lambda points: loss_of(points).coarse(),
         rng,
         penalty,
         max_atoms,

@@ -178,10 +178,10 @@ def fit(
         X,
         lambda points: Likelihood.of(points, reference, alpha),
         lambda points: Likelihood.of(points.astype(np.float32), few, alpha),
-        lambda points: Likelihood.of(points.astype(np.float32), fresh, alpha),
         rng,
         penalty,
         max_atoms,
+        validation_of=lambda points: Likelihood.of(points.astype(np.float32), fresh, alpha),
         trial_tol=max(TRIAL_TOLERANCE, POOLED_TRIAL_TOLERANCE / n),
         tol=max(TOLERANCE, POOLED_TOLERANCE / n),
         coarse=Likelihood.of(X.astype(np.float32), few, alpha),
@@ -193,11 +193,11 @@ def fit_loss(
     X: NDArray | StreamedRows,
     loss_of: Callable[[Any], Loss],
     trial_of: Callable[[Any], Loss],
-    validation_of: Callable[[Any], Loss],
     rng: np.random.Generator,
     penalty: float | None = None,
     max_atoms: int = 32,
     *,
+    validation_of: Callable[[Any], Loss] | None = None,
     trial_tol: float = TRIAL_TOLERANCE,
     tol: float = TOLERANCE,
     coarse: Loss | None = None,
@@ -208,11 +208,12 @@ def fit_loss(
     Parameters
     ----------
     X : ndarray of shape (n, d)
-    loss_of, trial_of, validation_of : callable
-        Return the loss of some of the points: for the final fit, for fits that are only compared,
-        and for their comparison on held-out data.
+    loss_of, trial_of : callable
+        Return the loss of some of the points: for the final fit, and for comparisons of fits.
     rng, penalty, max_atoms
         As in `fit`.
+    validation_of : callable, optional
+        Returns the loss of held-out points, by default as `trial_of` does.
     trial_tol, tol : float
         Relative decrease of the loss at which a fit that is only compared stops, and the final one.
     coarse, n_tried
@@ -224,7 +225,7 @@ def fit_loss(
     """
 
     def losses_of(training: NDArray, held_out: NDArray) -> Iterator[NDArray]:
-        trial, validation = trial_of(X[training]), validation_of(X[held_out])
+        trial, validation = trial_of(X[training]), (validation_of or trial_of)(X[held_out])
         light = default_penalty(len(training))
         for stage in rounds(trial, light, rng, max_atoms, trial_tol, n_tried=n_tried):
             yield validation.pointwise(*stage.atoms.network())

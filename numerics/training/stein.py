@@ -285,18 +285,10 @@ def fit(
     SparseFit
         The certificate is that of the smoothed rectifier.
     """
-
-    def loss_of(points: NDArray) -> SteinLoss:
-        return SteinLoss.of(points, discrepancy, alpha)
-
-    def coarse(points: NDArray) -> SteinLoss:
-        return loss_of(points).coarse()
-
     return sparse.fit_loss(
         X,
-        loss_of,
-        coarse,
-        coarse,
+        lambda points: SteinLoss.of(points, discrepancy, alpha),
+        lambda points: SteinLoss.of(points, discrepancy, alpha).coarse(),
         rng,
         penalty,
         max_atoms,
